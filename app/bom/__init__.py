@@ -1,0 +1,7 @@
+"""Bills of materials, their revisions, and the service that makes one of them current."""
+
+from flask import Flask
+
+
+def register(app: Flask) -> None:
+    """The front door of this room."""

@@ -1,0 +1,8 @@
+"""What is made and bought: products, units of measure, work centres."""
+
+from flask import Flask
+
+
+def register(app: Flask) -> None:
+    """The front door of this room."""
+    from app.catalog import models  # noqa: F401

@@ -1,0 +1,267 @@
+"""The database: base class, column types, and `transaction()`, the only door through which anything is written.
+
+SQLite runs with WAL, `synchronous=FULL`, foreign keys and a busy timeout; `transaction()` begins IMMEDIATE there, so a
+write that read first never fails half way or loses an update. PostgreSQL gives the same promises by the row locks of
+`lock()`. Order of locks: BoM slots by id, stages by id, records by id, number sequence, board version, audit head.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import ROUND_HALF_EVEN, Decimal
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Delete,
+    Dialect,
+    Enum,
+    Insert,
+    MetaData,
+    TypeDecorator,
+    Update,
+    event,
+    select,
+)
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.orm import DeclarativeBase, ORMExecuteState, Session
+
+from app.foundation import clock
+
+if TYPE_CHECKING:
+    from app.people.models import Person
+
+MICRO = Decimal("0.000001")
+LARGEST = Decimal("9000000000")  # keeps the stored integer inside 64 bits with room to add
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """Aware in, aware out, UTC in the database, on SQLite too."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("Only aware moments are stored.")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Quantity(TypeDecorator[Decimal]):
+    """A Decimal with six places, stored as BIGINT x 10^-6 on both engines (Numeric is a float on SQLite)."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: Decimal | int | None, dialect: Dialect) -> int | None:
+        if value is None:
+            return None
+        number = Decimal(value)
+        if not number.is_finite() or abs(number) > LARGEST:
+            raise ValueError(f"{value} does not fit a quantity.")
+        return int((number / MICRO).to_integral_value(rounding=ROUND_HALF_EVEN))
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> Decimal | None:
+        return None if value is None else tidy(Decimal(value) * MICRO)
+
+
+class Money(Quantity):
+    """An amount in the site's one currency, stored like a quantity."""
+
+    cache_ok = True
+
+
+def tidy(number: Decimal) -> Decimal:
+    """The same number without trailing zeros and without an exponent: 6.000000 -> 6, 1E+1 -> 10."""
+    whole = number.normalize()
+    return whole.quantize(Decimal(1)) if whole == whole.to_integral_value() else whole
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "pk": "pk_%(table_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        }
+    )
+    type_annotation_map = {
+        datetime: UtcDateTime(),
+        StrEnum: Enum(StrEnum, native_enum=False, length=24, values_callable=lambda e: [m.value for m in e]),
+        dict[str, Any]: JSON(),
+        list[str]: JSON(),
+    }
+
+
+db = SQLAlchemy(metadata=Base.metadata, session_options={"expire_on_commit": False})
+
+
+@dataclass
+class Transaction:
+    """One all-or-nothing piece of work. `location` is where a repeat of the same `op` is sent."""
+
+    session: Session
+    by: "Person | None"
+    source: str
+    at: datetime
+    location: str | None = None
+    status: int = 303
+    notes: dict[str, Any] = field(default_factory=dict)
+    after: list[Callable[[], None]] = field(default_factory=list)
+
+
+Hook = Callable[[Session, Transaction], None]
+_current: ContextVar[Transaction | None] = ContextVar("transaction", default=None)
+_at_begin: list[Hook] = []
+_at_commit: list[tuple[int, Hook]] = []
+
+
+@contextmanager
+def transaction(*, by: "Person | None", source: str = "web") -> Iterator[Transaction]:
+    """Everything inside is committed together or not at all.
+
+    `by` is the person who acts (None for the house itself), `source` says through which door (`web`, `cli`, `worker`,
+    `demo`, `import`). Actions never commit; whoever stands at the edge opens the transaction. Ends the deferred read the
+    request has done so far, so everything is read again under the write lock.
+    """
+    if _current.get() is not None:
+        raise RuntimeError("A transaction is open already; actions do not open their own.")
+    session = db.session()
+    if session.new or session.deleted or any(session.is_modified(o) for o in session.dirty):
+        raise RuntimeError("Something was changed before the transaction began.")
+    session.rollback()
+    session.expire_all()
+    tx = Transaction(session=session, by=by, source=source, at=clock.now())
+    token = _current.set(tx)
+    try:
+        session.connection()
+        for begin in _at_begin:
+            begin(session, tx)
+        yield tx
+        session.flush()
+        for _order, hook in _at_commit:
+            hook(session, tx)
+        session.commit()
+    except BaseException:
+        session.rollback()
+        session.expire_all()
+        raise
+    finally:
+        _current.reset(token)
+    for after in tx.after:
+        after()
+
+
+def current_transaction() -> Transaction:
+    """The open transaction; a RuntimeError outside one."""
+    tx = _current.get()
+    if tx is None:
+        raise RuntimeError("This is written inside `with transaction(by=...)` only.")
+    return tx
+
+
+def in_transaction() -> bool:
+    return _current.get() is not None
+
+
+def at_begin(hook: Hook) -> Hook:
+    """Run `hook(session, tx)` first in every transaction."""
+    if hook not in _at_begin:
+        _at_begin.append(hook)
+    return hook
+
+
+def at_commit(order: int) -> Callable[[Hook], Hook]:
+    """Run `hook(session, tx)` after the last flush, before the commit; lower `order` first (board 10, audit 90)."""
+
+    def add(hook: Hook) -> Hook:
+        if all(known is not hook for _, known in _at_commit):
+            _at_commit.append((order, hook))
+            _at_commit.sort(key=lambda pair: pair[0])
+        return hook
+
+    return add
+
+
+M = TypeVar("M", bound=Base)
+
+
+def lock(model: type[M], *ids: int) -> Sequence[M]:
+    """The rows with these ids, freshly read and locked to the end of the transaction, in id order.
+
+    On SQLite the IMMEDIATE transaction is the lock. Missing ids are left out.
+    """
+    current_transaction()
+    key = model.__mapper__.primary_key[0]
+    statement = (
+        select(model)
+        .where(key.in_(set(ids)))
+        .order_by(key)
+        .with_for_update(of=model.__table__)
+        .execution_options(populate_existing=True)
+    )
+    return db.session.scalars(statement).unique().all()
+
+
+def dialect() -> str:
+    """`sqlite` or `postgresql`."""
+    return db.session.get_bind().dialect.name
+
+
+def init_database(app: Flask) -> None:
+    """Bind the engine of `app` and teach it our promises."""
+    db.init_app(app)
+    with app.app_context():
+        teach(db.engine)
+
+
+def teach(engine: Engine) -> None:
+    """Set pragmas on connect and begin explicitly, IMMEDIATE inside `transaction()`. SQLite only; once per engine."""
+    if engine.dialect.name != "sqlite":
+        return
+
+    @event.listens_for(engine, "connect")
+    def on_connect(raw: Any, _record: Any) -> None:
+        raw.isolation_level = None
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "busy_timeout=5000",
+            "temp_store=MEMORY",
+            "cache_size=-16000",
+            "mmap_size=134217728",
+        ):
+            raw.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def on_begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if _current.get() is not None else "BEGIN")
+
+
+@event.listens_for(db.session, "before_flush")
+def _writes_need_a_transaction(session: Session, _context: Any, _instances: Any) -> None:
+    if _current.get() is None:
+        raise RuntimeError("This was written outside `with transaction(by=...)`.")
+
+
+@event.listens_for(db.session, "do_orm_execute")
+def _statements_need_a_transaction(state: ORMExecuteState) -> None:
+    if _current.get() is None and isinstance(state.statement, Update | Insert | Delete):
+        raise RuntimeError("This was written outside `with transaction(by=...)`.")

@@ -1,0 +1,7 @@
+"""Someone says it is wrong: tickets."""
+
+from flask import Flask
+
+
+def register(app: Flask) -> None:
+    """The front door of this room."""
