@@ -1,0 +1,271 @@
+"""First tables"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "customer",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=120), nullable=False),
+        sa.Column("email", sa.String(length=254), nullable=False),
+        sa.Column("phone", sa.String(length=40), nullable=False),
+        sa.Column("address", sa.String(length=400), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("archived_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_customer")),
+    )
+    op.create_index(op.f("ix_customer_name"), "customer", ["name"], unique=False)
+    op.create_table(
+        "sequence",
+        sa.Column("kind", sa.String(length=24), nullable=False),
+        sa.Column("last", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("kind", name=op.f("pk_sequence")),
+    )
+    op.create_table(
+        "site",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=80), nullable=False),
+        sa.Column("address", sa.String(length=400), nullable=False),
+        sa.Column("zone", sa.String(length=64), nullable=False),
+        sa.Column("locale", sa.String(length=16), nullable=False),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column("is_demo", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_site")),
+    )
+    op.create_table(
+        "tag",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=40), nullable=False),
+        sa.Column("hue", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_tag")),
+        sa.UniqueConstraint("name", name=op.f("uq_tag_name")),
+    )
+    op.create_table(
+        "team",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=80), nullable=False),
+        sa.Column("slug", sa.String(length=80), nullable=False),
+        sa.Column("kind", sa.String(length=24), nullable=False),
+        sa.Column("about", sa.String(length=400), nullable=False),
+        sa.Column("archived_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_team")),
+        sa.UniqueConstraint("slug", name=op.f("uq_team_slug")),
+    )
+    op.create_table(
+        "unit_of_measure",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("code", sa.String(length=16), nullable=False),
+        sa.Column("name", sa.String(length=40), nullable=False),
+        sa.Column("category", sa.String(length=24), nullable=False),
+        sa.Column("factor", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_unit_of_measure")),
+        sa.UniqueConstraint("code", name=op.f("uq_unit_of_measure_code")),
+    )
+    op.create_table(
+        "work_centre",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("code", sa.String(length=24), nullable=False),
+        sa.Column("name", sa.String(length=80), nullable=False),
+        sa.Column("cost_per_hour", sa.BigInteger(), nullable=False),
+        sa.Column("archived_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_work_centre")),
+        sa.UniqueConstraint("code", name=op.f("uq_work_centre_code")),
+    )
+    op.create_table(
+        "board",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.String(length=24), nullable=False),
+        sa.Column("slug", sa.String(length=80), nullable=False),
+        sa.Column("name", sa.String(length=80), nullable=False),
+        sa.Column("team_id", sa.Integer(), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("archived_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["team_id"], ["team.id"], name=op.f("fk_board_team_id_team")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_board")),
+        sa.UniqueConstraint("kind", "slug", name=op.f("uq_board_kind_slug")),
+        sa.UniqueConstraint("team_id", name=op.f("uq_board_team_id")),
+    )
+    op.create_table(
+        "person",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=80), nullable=False),
+        sa.Column("email", sa.String(length=254), nullable=False),
+        sa.Column("password_hash", sa.String(length=200), nullable=True),
+        sa.Column("pin_hash", sa.String(length=200), nullable=True),
+        sa.Column("is_staff", sa.Boolean(), nullable=False),
+        sa.Column("is_active", sa.Boolean(), nullable=False),
+        sa.Column("customer_id", sa.Integer(), nullable=True),
+        sa.Column("locale", sa.String(length=16), nullable=True),
+        sa.Column("zone", sa.String(length=64), nullable=True),
+        sa.Column("colour", sa.String(length=1), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("archived_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["customer_id"], ["customer.id"], name=op.f("fk_person_customer_id_customer")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_person")),
+    )
+    op.create_index(op.f("ix_person_customer_id"), "person", ["customer_id"], unique=False)
+    op.create_index("uq_person_email", "person", [sa.literal_column("lower(email)")], unique=True)
+    op.create_table(
+        "product",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("ref", sa.String(length=64), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("uom_id", sa.Integer(), nullable=False),
+        sa.Column("tracking", sa.String(length=24), nullable=False),
+        sa.Column("is_sold", sa.Boolean(), nullable=False),
+        sa.Column("cost", sa.BigInteger(), nullable=True),
+        sa.Column("price", sa.BigInteger(), nullable=True),
+        sa.Column("lead_days", sa.Integer(), nullable=False),
+        sa.Column("link", sa.String(length=500), nullable=False),
+        sa.Column("note", sa.String(length=1000), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("archived_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["uom_id"], ["unit_of_measure.id"], name=op.f("fk_product_uom_id_unit_of_measure")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_product")),
+        sa.UniqueConstraint("ref", name=op.f("uq_product_ref")),
+    )
+    op.create_index(op.f("ix_product_name"), "product", ["name"], unique=False)
+    op.create_table(
+        "browser_session",
+        sa.Column("id_hash", sa.String(length=64), nullable=False),
+        sa.Column("person_id", sa.Integer(), nullable=False),
+        sa.Column("csrf_secret", sa.String(length=64), nullable=False),
+        sa.Column("via", sa.String(length=24), nullable=False),
+        sa.Column("device_id", sa.Integer(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("idle_seconds", sa.Integer(), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("stays", sa.Boolean(), nullable=False),
+        sa.Column("address", sa.String(length=45), nullable=False),
+        sa.Column("agent", sa.String(length=200), nullable=False),
+        sa.Column("data", sa.JSON(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["person_id"], ["person.id"], name=op.f("fk_browser_session_person_id_person"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id_hash", name=op.f("pk_browser_session")),
+    )
+    op.create_index(op.f("ix_browser_session_expires_at"), "browser_session", ["expires_at"], unique=False)
+    op.create_index(op.f("ix_browser_session_person_id"), "browser_session", ["person_id"], unique=False)
+    op.create_table(
+        "person_role",
+        sa.Column("person_id", sa.Integer(), nullable=False),
+        sa.Column("role", sa.String(length=24), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["person_id"], ["person.id"], name=op.f("fk_person_role_person_id_person"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("person_id", "role", name=op.f("pk_person_role")),
+    )
+    op.create_table(
+        "stage",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("board_id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=60), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("role", sa.String(length=24), nullable=False),
+        sa.Column("folded", sa.Boolean(), nullable=False),
+        sa.Column("wip_limit", sa.Integer(), nullable=True),
+        sa.Column("hard_limit", sa.Boolean(), nullable=False),
+        sa.Column("archived_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["board_id"], ["board.id"], name=op.f("fk_stage_board_id_board"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_stage")),
+    )
+    op.create_index("ix_stage_board_id_position", "stage", ["board_id", "position"], unique=False)
+    op.create_table(
+        "team_member",
+        sa.Column("team_id", sa.Integer(), nullable=False),
+        sa.Column("person_id", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["person_id"], ["person.id"], name=op.f("fk_team_member_person_id_person"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["team_id"], ["team.id"], name=op.f("fk_team_member_team_id_team"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("team_id", "person_id", name=op.f("pk_team_member")),
+    )
+    op.create_index(op.f("ix_team_member_person_id"), "team_member", ["person_id"], unique=False)
+    op.create_table(
+        "record",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.String(length=24), nullable=False),
+        sa.Column("number", sa.String(length=24), nullable=False),
+        sa.Column("title", sa.String(length=200), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("stage_id", sa.Integer(), nullable=True),
+        sa.Column("rank", sa.BigInteger(), nullable=False),
+        sa.Column("responsible_id", sa.Integer(), nullable=True),
+        sa.Column("priority", sa.Integer(), nullable=False),
+        sa.Column("blocked_reason", sa.String(length=200), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("created_by_id", sa.Integer(), nullable=True),
+        sa.Column("entered_stage_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("priority between 0 and 3", name=op.f("ck_record_priority")),
+        sa.ForeignKeyConstraint(["created_by_id"], ["person.id"], name=op.f("fk_record_created_by_id_person")),
+        sa.ForeignKeyConstraint(["responsible_id"], ["person.id"], name=op.f("fk_record_responsible_id_person")),
+        sa.ForeignKeyConstraint(["stage_id"], ["stage.id"], name=op.f("fk_record_stage_id_stage")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_record")),
+        sa.UniqueConstraint("number", name=op.f("uq_record_number")),
+    )
+    op.create_index("ix_record_kind_id", "record", ["kind", "id"], unique=False)
+    op.create_index(op.f("ix_record_responsible_id"), "record", ["responsible_id"], unique=False)
+    op.create_index("ix_record_stage_id_rank_id", "record", ["stage_id", "rank", "id"], unique=False)
+    op.create_table(
+        "board_change",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("board_id", sa.Integer(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("record_id", sa.Integer(), nullable=False),
+        sa.Column("from_stage_id", sa.Integer(), nullable=True),
+        sa.Column("to_stage_id", sa.Integer(), nullable=True),
+        sa.Column("actor_id", sa.Integer(), nullable=True),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["actor_id"], ["person.id"], name=op.f("fk_board_change_actor_id_person")),
+        sa.ForeignKeyConstraint(
+            ["board_id"], ["board.id"], name=op.f("fk_board_change_board_id_board"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["from_stage_id"], ["stage.id"], name=op.f("fk_board_change_from_stage_id_stage")),
+        sa.ForeignKeyConstraint(
+            ["record_id"], ["record.id"], name=op.f("fk_board_change_record_id_record"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["to_stage_id"], ["stage.id"], name=op.f("fk_board_change_to_stage_id_stage")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_board_change")),
+        sa.UniqueConstraint("board_id", "version", name=op.f("uq_board_change_board_id_version")),
+    )
+    op.create_table(
+        "record_tag",
+        sa.Column("record_id", sa.Integer(), nullable=False),
+        sa.Column("tag_id", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["record_id"], ["record.id"], name=op.f("fk_record_tag_record_id_record"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["tag_id"], ["tag.id"], name=op.f("fk_record_tag_tag_id_tag"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("record_id", "tag_id", name=op.f("pk_record_tag")),
+    )
+    op.create_index(op.f("ix_record_tag_tag_id"), "record_tag", ["tag_id"], unique=False)
+
+
+def downgrade() -> None:
+    op.drop_table("record_tag")
+    op.drop_table("board_change")
+    op.drop_table("record")
+    op.drop_table("team_member")
+    op.drop_table("stage")
+    op.drop_table("person_role")
+    op.drop_table("browser_session")
+    op.drop_table("product")
+    op.drop_table("person")
+    op.drop_table("board")
+    op.drop_table("work_centre")
+    op.drop_table("unit_of_measure")
+    op.drop_table("team")
+    op.drop_table("tag")
+    op.drop_table("site")
+    op.drop_table("sequence")
+    op.drop_table("customer")
