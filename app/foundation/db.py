@@ -29,6 +29,7 @@ from sqlalchemy import (
     Update,
     event,
     select,
+    text,
 )
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.orm import DeclarativeBase, ORMExecuteState, Session
@@ -122,6 +123,7 @@ class Transaction:
     at: datetime
     location: str | None = None
     status: int = 303
+    wait: bool = True
     notes: dict[str, Any] = field(default_factory=dict)
     after: list[Callable[[], None]] = field(default_factory=list)
 
@@ -133,12 +135,13 @@ _at_commit: list[tuple[int, Hook]] = []
 
 
 @contextmanager
-def transaction(*, by: "Person | None", source: str = "web") -> Iterator[Transaction]:
+def transaction(*, by: "Person | None", source: str = "web", wait: bool = True) -> Iterator[Transaction]:
     """Everything inside is committed together or not at all.
 
     `by` is the person who acts (None for the house itself), `source` says through which door (`web`, `cli`, `worker`,
     `demo`, `import`). Actions never commit; whoever stands at the edge opens the transaction. Ends the deferred read the
-    request has done so far, so everything is read again under the write lock.
+    request has done so far, so everything is read again under the write lock. `wait=False` gives up at once with an
+    OperationalError when somebody else is writing: for things that may as well be written next time.
     """
     if _current.get() is not None:
         raise RuntimeError("A transaction is open already; actions do not open their own.")
@@ -147,10 +150,12 @@ def transaction(*, by: "Person | None", source: str = "web") -> Iterator[Transac
         raise RuntimeError("Something was changed before the transaction began.")
     session.rollback()
     session.expire_all()
-    tx = Transaction(session=session, by=by, source=source, at=clock.now())
+    tx = Transaction(session=session, by=by, source=source, at=clock.now(), wait=wait)
     token = _current.set(tx)
     try:
         session.connection()
+        if not wait and dialect() == "postgresql":
+            session.execute(text("SET LOCAL lock_timeout = '50ms'"))
         for begin in _at_begin:
             begin(session, tx)
         yield tx
@@ -252,7 +257,17 @@ def teach(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def on_begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if _current.get() is not None else "BEGIN")
+        tx = _current.get()
+        if tx is None:
+            connection.exec_driver_sql("BEGIN")
+        elif tx.wait:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            connection.exec_driver_sql("PRAGMA busy_timeout=0")
+            try:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            finally:
+                connection.exec_driver_sql("PRAGMA busy_timeout=5000")
 
 
 @event.listens_for(db.session, "before_flush")
