@@ -11,6 +11,67 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
+        "bom",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("product_id", sa.Integer(), nullable=False),
+        sa.Column("code", sa.String(length=24), nullable=False),
+        sa.Column("sequence", sa.Integer(), nullable=False),
+        sa.Column("active_revision_id", sa.Integer(), nullable=True),
+        sa.Column("last_number", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["active_revision_id"],
+            ["bom_revision.id"],
+            name=op.f("fk_bom_active_revision_id_bom_revision"),
+            use_alter=True,
+        ),
+        sa.ForeignKeyConstraint(["product_id"], ["product.id"], name=op.f("fk_bom_product_id_product"), use_alter=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_bom")),
+        sa.UniqueConstraint("product_id", "code", name=op.f("uq_bom_product_id_code")),
+    )
+    op.create_index(op.f("ix_bom_active_revision_id"), "bom", ["active_revision_id"], unique=False)
+    op.create_table(
+        "bom_revision",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("bom_id", sa.Integer(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(length=24), nullable=False),
+        sa.Column("based_on_id", sa.Integer(), nullable=True),
+        sa.Column("eco_id", sa.Integer(), nullable=True),
+        sa.Column("content_hash", sa.String(length=80), nullable=True),
+        sa.Column("output_quantity", sa.BigInteger(), nullable=False),
+        sa.Column("uom_id", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.String(length=24), nullable=False),
+        sa.Column("note", sa.String(length=400), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("created_by_id", sa.Integer(), nullable=True),
+        sa.Column("released_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("output_quantity > 0", name=op.f("ck_bom_revision_output")),
+        sa.ForeignKeyConstraint(
+            ["based_on_id"], ["bom_revision.id"], name=op.f("fk_bom_revision_based_on_id_bom_revision"), use_alter=True
+        ),
+        sa.ForeignKeyConstraint(["bom_id"], ["bom.id"], name=op.f("fk_bom_revision_bom_id_bom"), use_alter=True),
+        sa.ForeignKeyConstraint(
+            ["created_by_id"], ["person.id"], name=op.f("fk_bom_revision_created_by_id_person"), use_alter=True
+        ),
+        sa.ForeignKeyConstraint(["eco_id"], ["record.id"], name=op.f("fk_bom_revision_eco_id_record"), use_alter=True),
+        sa.ForeignKeyConstraint(
+            ["uom_id"], ["unit_of_measure.id"], name=op.f("fk_bom_revision_uom_id_unit_of_measure"), use_alter=True
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_bom_revision")),
+        sa.UniqueConstraint("bom_id", "number", name=op.f("uq_bom_revision_bom_id_number")),
+    )
+    op.create_index(op.f("ix_bom_revision_based_on_id"), "bom_revision", ["based_on_id"], unique=False)
+    op.create_index(op.f("ix_bom_revision_eco_id"), "bom_revision", ["eco_id"], unique=False)
+    op.create_index(
+        "uq_bom_revision_one_active",
+        "bom_revision",
+        ["bom_id"],
+        unique=True,
+        sqlite_where=sa.text("state = 'active'"),
+        postgresql_where=sa.text("state = 'active'"),
+    )
+    op.create_table(
         "customer",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("name", sa.String(length=120), nullable=False),
@@ -93,6 +154,41 @@ def upgrade() -> None:
         sa.UniqueConstraint("team_id", name=op.f("uq_board_team_id")),
     )
     op.create_table(
+        "bom_document",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("revision_id", sa.Integer(), nullable=False),
+        sa.Column("uid", sa.String(length=36), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["revision_id"], ["bom_revision.id"], name=op.f("fk_bom_document_revision_id_bom_revision")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_bom_document")),
+        sa.UniqueConstraint("revision_id", "uid", name=op.f("uq_bom_document_revision_id_uid")),
+    )
+    op.create_table(
+        "bom_operation",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("revision_id", sa.Integer(), nullable=False),
+        sa.Column("uid", sa.String(length=36), nullable=False),
+        sa.Column("sequence", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=120), nullable=False),
+        sa.Column("work_centre_id", sa.Integer(), nullable=False),
+        sa.Column("minutes", sa.BigInteger(), nullable=False),
+        sa.Column("note", sa.String(length=400), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.CheckConstraint("minutes >= 0", name=op.f("ck_bom_operation_minutes")),
+        sa.ForeignKeyConstraint(
+            ["revision_id"], ["bom_revision.id"], name=op.f("fk_bom_operation_revision_id_bom_revision")
+        ),
+        sa.ForeignKeyConstraint(
+            ["work_centre_id"], ["work_centre.id"], name=op.f("fk_bom_operation_work_centre_id_work_centre")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_bom_operation")),
+        sa.UniqueConstraint("revision_id", "uid", name=op.f("uq_bom_operation_revision_id_uid")),
+    )
+    op.create_index(op.f("ix_bom_operation_work_centre_id"), "bom_operation", ["work_centre_id"], unique=False)
+    op.create_table(
         "person",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("name", sa.String(length=80), nullable=False),
@@ -132,6 +228,42 @@ def upgrade() -> None:
         sa.UniqueConstraint("ref", name=op.f("uq_product_ref")),
     )
     op.create_index(op.f("ix_product_name"), "product", ["name"], unique=False)
+    op.create_table(
+        "revision_rollup",
+        sa.Column("revision_id", sa.Integer(), nullable=False),
+        sa.Column("cost", sa.BigInteger(), nullable=False),
+        sa.Column("minutes", sa.BigInteger(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["revision_id"], ["bom_revision.id"], name=op.f("fk_revision_rollup_revision_id_bom_revision")
+        ),
+        sa.PrimaryKeyConstraint("revision_id", name=op.f("pk_revision_rollup")),
+    )
+    op.create_table(
+        "bom_line",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("revision_id", sa.Integer(), nullable=False),
+        sa.Column("uid", sa.String(length=36), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("component_id", sa.Integer(), nullable=False),
+        sa.Column("quantity", sa.BigInteger(), nullable=False),
+        sa.Column("uom_id", sa.Integer(), nullable=False),
+        sa.Column("scrap", sa.BigInteger(), nullable=False),
+        sa.Column("setup", sa.BigInteger(), nullable=False),
+        sa.Column("operation_uid", sa.String(length=36), nullable=True),
+        sa.Column("note", sa.String(length=400), nullable=False),
+        sa.Column("designators", sa.JSON(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.CheckConstraint("quantity >= 0", name=op.f("ck_bom_line_quantity")),
+        sa.ForeignKeyConstraint(["component_id"], ["product.id"], name=op.f("fk_bom_line_component_id_product")),
+        sa.ForeignKeyConstraint(
+            ["revision_id"], ["bom_revision.id"], name=op.f("fk_bom_line_revision_id_bom_revision")
+        ),
+        sa.ForeignKeyConstraint(["uom_id"], ["unit_of_measure.id"], name=op.f("fk_bom_line_uom_id_unit_of_measure")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_bom_line")),
+        sa.UniqueConstraint("revision_id", "uid", name=op.f("uq_bom_line_revision_id_uid")),
+    )
+    op.create_index("ix_bom_line_component_id_revision_id", "bom_line", ["component_id", "revision_id"], unique=False)
     op.create_table(
         "browser_session",
         sa.Column("id_hash", sa.String(length=64), nullable=False),
@@ -217,6 +349,27 @@ def upgrade() -> None:
     op.create_index(op.f("ix_record_responsible_id"), "record", ["responsible_id"], unique=False)
     op.create_index("ix_record_stage_id_rank_id", "record", ["stage_id", "rank", "id"], unique=False)
     op.create_table(
+        "activation",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("bom_id", sa.Integer(), nullable=False),
+        sa.Column("revision_id", sa.Integer(), nullable=False),
+        sa.Column("from_ts", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("eco_id", sa.Integer(), nullable=True),
+        sa.Column("actor_id", sa.Integer(), nullable=True),
+        sa.Column("kind", sa.String(length=24), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["actor_id"], ["person.id"], name=op.f("fk_activation_actor_id_person")),
+        sa.ForeignKeyConstraint(["bom_id"], ["bom.id"], name=op.f("fk_activation_bom_id_bom")),
+        sa.ForeignKeyConstraint(["eco_id"], ["record.id"], name=op.f("fk_activation_eco_id_record")),
+        sa.ForeignKeyConstraint(
+            ["revision_id"], ["bom_revision.id"], name=op.f("fk_activation_revision_id_bom_revision")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_activation")),
+    )
+    op.create_index("ix_activation_bom_id_from_ts", "activation", ["bom_id", "from_ts", "id"], unique=False)
+    op.create_index(op.f("ix_activation_eco_id"), "activation", ["eco_id"], unique=False)
+    op.create_index(op.f("ix_activation_revision_id"), "activation", ["revision_id"], unique=False)
+    op.create_table(
         "board_change",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("board_id", sa.Integer(), nullable=False),
@@ -249,18 +402,101 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("record_id", "tag_id", name=op.f("pk_record_tag")),
     )
     op.create_index(op.f("ix_record_tag_tag_id"), "record_tag", ["tag_id"], unique=False)
+    op.create_table(
+        "unit",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("serial", sa.String(length=40), nullable=False),
+        sa.Column("product_id", sa.Integer(), nullable=False),
+        sa.Column("order_id", sa.Integer(), nullable=True),
+        sa.Column("revision_id", sa.Integer(), nullable=True),
+        sa.Column("content_hash", sa.String(length=80), nullable=True),
+        sa.Column("maintained_revision_id", sa.Integer(), nullable=True),
+        sa.Column("built_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["maintained_revision_id"], ["bom_revision.id"], name=op.f("fk_unit_maintained_revision_id_bom_revision")
+        ),
+        sa.ForeignKeyConstraint(["order_id"], ["record.id"], name=op.f("fk_unit_order_id_record")),
+        sa.ForeignKeyConstraint(["product_id"], ["product.id"], name=op.f("fk_unit_product_id_product")),
+        sa.ForeignKeyConstraint(["revision_id"], ["bom_revision.id"], name=op.f("fk_unit_revision_id_bom_revision")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_unit")),
+        sa.UniqueConstraint("serial", name=op.f("uq_unit_serial")),
+    )
+    op.create_index(op.f("ix_unit_maintained_revision_id"), "unit", ["maintained_revision_id"], unique=False)
+    op.create_index(op.f("ix_unit_order_id"), "unit", ["order_id"], unique=False)
+    op.create_index(op.f("ix_unit_product_id"), "unit", ["product_id"], unique=False)
+    op.create_index(op.f("ix_unit_revision_id"), "unit", ["revision_id"], unique=False)
+    op.create_table(
+        "activation_cancellation",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("activation_id", sa.Integer(), nullable=False),
+        sa.Column("actor_id", sa.Integer(), nullable=True),
+        sa.Column("reason", sa.String(length=400), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["activation_id"], ["activation.id"], name=op.f("fk_activation_cancellation_activation_id_activation")
+        ),
+        sa.ForeignKeyConstraint(["actor_id"], ["person.id"], name=op.f("fk_activation_cancellation_actor_id_person")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_activation_cancellation")),
+        sa.UniqueConstraint("activation_id", name=op.f("uq_activation_cancellation_activation_id")),
+    )
+    op.create_table(
+        "unit_owner",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("unit_id", sa.Integer(), nullable=False),
+        sa.Column("customer_id", sa.Integer(), nullable=False),
+        sa.Column("from_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("to_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["customer_id"], ["customer.id"], name=op.f("fk_unit_owner_customer_id_customer")),
+        sa.ForeignKeyConstraint(["unit_id"], ["unit.id"], name=op.f("fk_unit_owner_unit_id_unit")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_unit_owner")),
+    )
+    op.create_index("ix_unit_owner_customer_id", "unit_owner", ["customer_id", "to_at"], unique=False)
+    op.create_index(op.f("ix_unit_owner_unit_id"), "unit_owner", ["unit_id"], unique=False)
+    # these close a ring of tables: inline on SQLite, added last on PostgreSQL
+    if op.get_bind().dialect.name == "postgresql":
+        op.create_foreign_key(
+            "fk_bom_active_revision_id_bom_revision", "bom", "bom_revision", ["active_revision_id"], ["id"]
+        )
+        op.create_foreign_key("fk_bom_product_id_product", "bom", "product", ["product_id"], ["id"])
+        op.create_foreign_key(
+            "fk_bom_revision_based_on_id_bom_revision", "bom_revision", "bom_revision", ["based_on_id"], ["id"]
+        )
+        op.create_foreign_key("fk_bom_revision_bom_id_bom", "bom_revision", "bom", ["bom_id"], ["id"])
+        op.create_foreign_key(
+            "fk_bom_revision_created_by_id_person", "bom_revision", "person", ["created_by_id"], ["id"]
+        )
+        op.create_foreign_key("fk_bom_revision_eco_id_record", "bom_revision", "record", ["eco_id"], ["id"])
+        op.create_foreign_key(
+            "fk_bom_revision_uom_id_unit_of_measure", "bom_revision", "unit_of_measure", ["uom_id"], ["id"]
+        )
 
 
 def downgrade() -> None:
+    if op.get_bind().dialect.name == "postgresql":
+        op.drop_constraint("fk_bom_active_revision_id_bom_revision", "bom", type_="foreignkey")
+        op.drop_constraint("fk_bom_product_id_product", "bom", type_="foreignkey")
+        op.drop_constraint("fk_bom_revision_based_on_id_bom_revision", "bom_revision", type_="foreignkey")
+        op.drop_constraint("fk_bom_revision_bom_id_bom", "bom_revision", type_="foreignkey")
+        op.drop_constraint("fk_bom_revision_created_by_id_person", "bom_revision", type_="foreignkey")
+        op.drop_constraint("fk_bom_revision_eco_id_record", "bom_revision", type_="foreignkey")
+        op.drop_constraint("fk_bom_revision_uom_id_unit_of_measure", "bom_revision", type_="foreignkey")
+    op.drop_table("unit_owner")
+    op.drop_table("activation_cancellation")
+    op.drop_table("unit")
     op.drop_table("record_tag")
     op.drop_table("board_change")
+    op.drop_table("activation")
     op.drop_table("record")
     op.drop_table("team_member")
     op.drop_table("stage")
     op.drop_table("person_role")
     op.drop_table("browser_session")
+    op.drop_table("bom_line")
+    op.drop_table("revision_rollup")
     op.drop_table("product")
     op.drop_table("person")
+    op.drop_table("bom_operation")
+    op.drop_table("bom_document")
     op.drop_table("board")
     op.drop_table("work_centre")
     op.drop_table("unit_of_measure")
@@ -269,3 +505,5 @@ def downgrade() -> None:
     op.drop_table("site")
     op.drop_table("sequence")
     op.drop_table("customer")
+    op.drop_table("bom_revision")
+    op.drop_table("bom")
