@@ -84,6 +84,20 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_customer_name"), "customer", ["name"], unique=False)
     op.create_table(
+        "op_outcome",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("actor", sa.String(length=72), nullable=False),
+        sa.Column("route", sa.String(length=200), nullable=False),
+        sa.Column("op", sa.String(length=64), nullable=False),
+        sa.Column("body_hash", sa.String(length=64), nullable=False),
+        sa.Column("status", sa.Integer(), nullable=False),
+        sa.Column("location", sa.String(length=400), nullable=True),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_op_outcome")),
+        sa.UniqueConstraint("actor", "route", "op", name=op.f("uq_op_outcome_actor_route_op")),
+    )
+    op.create_index(op.f("ix_op_outcome_at"), "op_outcome", ["at"], unique=False)
+    op.create_table(
         "sequence",
         sa.Column("kind", sa.String(length=24), nullable=False),
         sa.Column("last", sa.Integer(), nullable=False),
@@ -504,6 +518,7 @@ def downgrade() -> None:
     op.drop_table("tag")
     op.drop_table("site")
     op.drop_table("sequence")
+    op.drop_table("op_outcome")
     op.drop_table("customer")
     op.drop_table("bom_revision")
     op.drop_table("bom")
