@@ -26,6 +26,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     )
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     settings.data_dir.mkdir(parents=True, exist_ok=True)
+    import_module("app.serving").register(app)  # first, so that packing and the log line come last
     db.init_database(app)
     htmx.init_htmx(app)
     language.init_language(app)
