@@ -40,10 +40,10 @@ def init_compression(app: Flask) -> None:
 
 def compressed(response: Response) -> Response:
     """The same answer in the best coding both sides know."""
-    if str(response.mimetype) not in TEXTS or "Content-Encoding" in response.headers:
+    if response.mimetype not in TEXTS or "Content-Encoding" in response.headers:
         return response
     response.vary.add("Accept-Encoding")
-    size = response.content_length
+    size = response.headers.get("Content-Length", type=int)
     if response.status_code not in WHOLE or size is None or not SMALLEST <= size <= LARGEST:
         return response
     accepted = request.accept_encodings

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, current_app, jsonify
-from sqlalchemy import column, func, insert, select, table
+from sqlalchemy import column, func, insert, make_url, select, table
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -80,14 +80,14 @@ class _TakenBack(Exception):
     """Ends the trial write below."""
 
 
-def check_database(_settings: Settings, engine: Engine) -> Finding:
+def check_database(settings: Settings, _engine: Engine) -> Finding:
     """Takes the write lock and writes a row, then takes it back."""
     try:
         with suppress(_TakenBack), transaction(by=None, source="health") as tx:
             tx.session.execute(insert(heartbeat).values(name="readyz", at=tx.at))
             raise _TakenBack
     except (SQLAlchemyError, OSError) as problem:
-        return Finding("database", _first_line(problem), _database_remedy(engine))
+        return Finding("database", _first_line(problem), _database_remedy(settings))
     return Finding("database")
 
 
@@ -182,8 +182,9 @@ def _first_line(problem: BaseException) -> str:
     return lines[0] if lines else type(problem).__name__
 
 
-def _database_remedy(engine: Engine) -> str:
-    if engine.dialect.name == "sqlite":
-        folder = Path(engine.url.database or ".").parent
+def _database_remedy(settings: Settings) -> str:
+    url = make_url(settings.database_url)
+    if settings.is_sqlite:
+        folder = Path(url.database or ".").parent
         return f"Look at {folder}: is it there, writable, not full, and not locked by another program?"
-    return f"Is PostgreSQL running at {engine.url.host or 'its socket'}, and does DATABASE_URL name the right account?"
+    return f"Is PostgreSQL running at {url.host or 'its socket'}, and does DATABASE_URL name the right account?"
