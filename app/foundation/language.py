@@ -36,11 +36,11 @@ def quantity(value: Decimal | None) -> str:
     return numbers.format_decimal(value, format="#,##0.######", locale=get_locale(), decimal_quantization=False)
 
 
-def money(value: Decimal | None, currency: str = "EUR") -> str:
-    """An amount with its currency, two places."""
+def money(value: Decimal | None) -> str:
+    """An amount in the site's currency, two places."""
     if value is None:
         return ""
-    return numbers.format_currency(value, currency, locale=get_locale())
+    return numbers.format_currency(value, current_app.config.get("SITE_CURRENCY") or "EUR", locale=get_locale())
 
 
 def moment(value: datetime | None) -> str:
@@ -91,3 +91,8 @@ def _zone_name() -> str:
 
 
 LANGUAGES = ("en",)
+
+
+def site_zone() -> ZoneInfo:
+    """The zone of the company: days typed by people begin at its midnight."""
+    return ZoneInfo(str(current_app.config.get("SITE_ZONE") or "UTC"))
