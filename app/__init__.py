@@ -6,7 +6,13 @@ from pathlib import Path
 from flask import Flask
 
 from app import config
-from app.foundation import assets, db, htmx, language
+from app.foundation import (
+    assets,
+    audit,  # noqa: F401 - first: its events watch every model from the start
+    db,
+    htmx,
+    language,
+)
 
 ROOMS = ("helpdesk", "quality", "plm", "bom", "catalog", "manufacturing", "overview")  # in loop order
 

@@ -119,7 +119,7 @@ def include_object(item: Any, name: str | None, kind: str, reflected: bool, comp
 
 def drop_empty(_context: Any, _revision: Any, directives: list[Any]) -> None:
     """A migration without a change is not written. (`check` has no message, and needs the empty one to look at.)"""
-    if directives and directives[0].message and directives[0].upgrade_ops is not None and directives[0].upgrade_ops.is_empty():
+    if directives and directives[0].message and directives[0].upgrade_ops.is_empty():
         directives[:] = []
 
 

@@ -11,6 +11,36 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
+        "audit_head",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("segment", sa.Integer(), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("hash", sa.String(length=70), nullable=False),
+        sa.Column("mac", sa.String(length=70), nullable=False),
+        sa.CheckConstraint("id = 1", name=op.f("ck_audit_head_one")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_head")),
+    )
+    op.create_table(
+        "audit_row",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("segment", sa.Integer(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("actor_id", sa.Integer(), nullable=True),
+        sa.Column("via", sa.String(length=16), nullable=True),
+        sa.Column("device_id", sa.Integer(), nullable=True),
+        sa.Column("source", sa.String(length=24), nullable=False),
+        sa.Column("request_id", sa.String(length=64), nullable=True),
+        sa.Column("table_name", sa.String(length=64), nullable=False),
+        sa.Column("row_pk", sa.String(length=200), nullable=False),
+        sa.Column("action", sa.String(length=12), nullable=False),
+        sa.Column("changes", sa.Text(), nullable=False),
+        sa.Column("prev_hash", sa.String(length=70), nullable=False),
+        sa.Column("hash", sa.String(length=70), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_row")),
+        sa.UniqueConstraint("prev_hash", name=op.f("uq_audit_row_prev_hash")),
+    )
+    op.create_index("ix_audit_row_table_name_row_pk_id", "audit_row", ["table_name", "row_pk", "id"], unique=False)
+    op.create_table(
         "bom",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("product_id", sa.Integer(), nullable=False),
@@ -84,6 +114,26 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_customer_name"), "customer", ["name"], unique=False)
     op.create_table(
+        "limit_row",
+        sa.Column("name", sa.String(length=24), nullable=False),
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("tries", sa.JSON(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("name", "key", name=op.f("pk_limit_row")),
+    )
+    op.create_index(op.f("ix_limit_row_at"), "limit_row", ["at"], unique=False)
+    op.create_table(
+        "one_time_link",
+        sa.Column("token_hash", sa.String(length=64), nullable=False),
+        sa.Column("purpose", sa.String(length=32), nullable=False),
+        sa.Column("subject", sa.String(length=120), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_one_time_link")),
+    )
+    op.create_index(op.f("ix_one_time_link_expires_at"), "one_time_link", ["expires_at"], unique=False)
+    op.create_table(
         "op_outcome",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("actor", sa.String(length=72), nullable=False),
@@ -97,6 +147,14 @@ def upgrade() -> None:
         sa.UniqueConstraint("actor", "route", "op", name=op.f("uq_op_outcome_actor_route_op")),
     )
     op.create_index(op.f("ix_op_outcome_at"), "op_outcome", ["at"], unique=False)
+    op.create_table(
+        "person_key",
+        sa.Column("subject", sa.String(length=40), nullable=False),
+        sa.Column("key", sa.LargeBinary(), nullable=True),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("erased_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("subject", name=op.f("pk_person_key")),
+    )
     op.create_table(
         "sequence",
         sa.Column("kind", sa.String(length=24), nullable=False),
@@ -302,6 +360,21 @@ def upgrade() -> None:
     op.create_index(op.f("ix_browser_session_expires_at"), "browser_session", ["expires_at"], unique=False)
     op.create_index(op.f("ix_browser_session_person_id"), "browser_session", ["person_id"], unique=False)
     op.create_table(
+        "parked_text",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("person_id", sa.Integer(), nullable=False),
+        sa.Column("path", sa.String(length=400), nullable=False),
+        sa.Column("page", sa.String(length=400), nullable=False),
+        sa.Column("fields", sa.JSON(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["person_id"], ["person.id"], name=op.f("fk_parked_text_person_id_person"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_parked_text")),
+    )
+    op.create_index(op.f("ix_parked_text_at"), "parked_text", ["at"], unique=False)
+    op.create_index(op.f("ix_parked_text_person_id"), "parked_text", ["person_id"], unique=False)
+    op.create_table(
         "person_role",
         sa.Column("person_id", sa.Integer(), nullable=False),
         sa.Column("role", sa.String(length=24), nullable=False),
@@ -406,6 +479,33 @@ def upgrade() -> None:
         sa.UniqueConstraint("board_id", "version", name=op.f("uq_board_change_board_id_version")),
     )
     op.create_table(
+        "manufacturing_order",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("product_id", sa.Integer(), nullable=False),
+        sa.Column("quantity", sa.BigInteger(), nullable=False),
+        sa.Column("uom_id", sa.Integer(), nullable=False),
+        sa.Column("revision_id", sa.Integer(), nullable=False),
+        sa.Column("planned_start", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("snapshot", sa.JSON(), nullable=True),
+        sa.Column("snapshot_hash", sa.String(length=80), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["id"], ["record.id"], name=op.f("fk_manufacturing_order_id_record"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["product_id"], ["product.id"], name=op.f("fk_manufacturing_order_product_id_product")),
+        sa.ForeignKeyConstraint(
+            ["revision_id"], ["bom_revision.id"], name=op.f("fk_manufacturing_order_revision_id_bom_revision")
+        ),
+        sa.ForeignKeyConstraint(
+            ["uom_id"], ["unit_of_measure.id"], name=op.f("fk_manufacturing_order_uom_id_unit_of_measure")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_manufacturing_order")),
+    )
+    op.create_index(op.f("ix_manufacturing_order_product_id"), "manufacturing_order", ["product_id"], unique=False)
+    op.create_index(op.f("ix_manufacturing_order_revision_id"), "manufacturing_order", ["revision_id"], unique=False)
+    op.create_table(
         "record_tag",
         sa.Column("record_id", sa.Integer(), nullable=False),
         sa.Column("tag_id", sa.Integer(), nullable=False),
@@ -454,6 +554,28 @@ def upgrade() -> None:
         sa.UniqueConstraint("activation_id", name=op.f("uq_activation_cancellation_activation_id")),
     )
     op.create_table(
+        "order_component",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("order_id", sa.Integer(), nullable=False),
+        sa.Column("component_id", sa.Integer(), nullable=False),
+        sa.Column("quantity", sa.BigInteger(), nullable=False),
+        sa.Column("uom_id", sa.Integer(), nullable=False),
+        sa.Column("consumed", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["component_id"], ["product.id"], name=op.f("fk_order_component_component_id_product")),
+        sa.ForeignKeyConstraint(
+            ["order_id"],
+            ["manufacturing_order.id"],
+            name=op.f("fk_order_component_order_id_manufacturing_order"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["uom_id"], ["unit_of_measure.id"], name=op.f("fk_order_component_uom_id_unit_of_measure")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_order_component")),
+    )
+    op.create_index(op.f("ix_order_component_component_id"), "order_component", ["component_id"], unique=False)
+    op.create_index("ix_order_component_order_id", "order_component", ["order_id"], unique=False)
+    op.create_table(
         "unit_owner",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("unit_id", sa.Integer(), nullable=False),
@@ -466,6 +588,34 @@ def upgrade() -> None:
     )
     op.create_index("ix_unit_owner_customer_id", "unit_owner", ["customer_id", "to_at"], unique=False)
     op.create_index(op.f("ix_unit_owner_unit_id"), "unit_owner", ["unit_id"], unique=False)
+    op.create_table(
+        "work_order",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("order_id", sa.Integer(), nullable=False),
+        sa.Column("op_uid", sa.String(length=36), nullable=False),
+        sa.Column("sequence", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=120), nullable=False),
+        sa.Column("work_centre_id", sa.Integer(), nullable=False),
+        sa.Column("minutes", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.String(length=24), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("done_by_id", sa.Integer(), nullable=True),
+        sa.CheckConstraint("minutes >= 0", name=op.f("ck_work_order_minutes")),
+        sa.ForeignKeyConstraint(["done_by_id"], ["person.id"], name=op.f("fk_work_order_done_by_id_person")),
+        sa.ForeignKeyConstraint(
+            ["order_id"],
+            ["manufacturing_order.id"],
+            name=op.f("fk_work_order_order_id_manufacturing_order"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["work_centre_id"], ["work_centre.id"], name=op.f("fk_work_order_work_centre_id_work_centre")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_work_order")),
+    )
+    op.create_index("ix_work_order_order_id_sequence", "work_order", ["order_id", "sequence"], unique=False)
+    op.create_index(op.f("ix_work_order_work_centre_id"), "work_order", ["work_centre_id"], unique=False)
     # these close a ring of tables: inline on SQLite, added last on PostgreSQL
     if op.get_bind().dialect.name == "postgresql":
         op.create_foreign_key(
@@ -494,16 +644,20 @@ def downgrade() -> None:
         op.drop_constraint("fk_bom_revision_created_by_id_person", "bom_revision", type_="foreignkey")
         op.drop_constraint("fk_bom_revision_eco_id_record", "bom_revision", type_="foreignkey")
         op.drop_constraint("fk_bom_revision_uom_id_unit_of_measure", "bom_revision", type_="foreignkey")
+    op.drop_table("work_order")
     op.drop_table("unit_owner")
+    op.drop_table("order_component")
     op.drop_table("activation_cancellation")
     op.drop_table("unit")
     op.drop_table("record_tag")
+    op.drop_table("manufacturing_order")
     op.drop_table("board_change")
     op.drop_table("activation")
     op.drop_table("record")
     op.drop_table("team_member")
     op.drop_table("stage")
     op.drop_table("person_role")
+    op.drop_table("parked_text")
     op.drop_table("browser_session")
     op.drop_table("bom_line")
     op.drop_table("revision_rollup")
@@ -518,7 +672,12 @@ def downgrade() -> None:
     op.drop_table("tag")
     op.drop_table("site")
     op.drop_table("sequence")
+    op.drop_table("person_key")
     op.drop_table("op_outcome")
+    op.drop_table("one_time_link")
+    op.drop_table("limit_row")
     op.drop_table("customer")
     op.drop_table("bom_revision")
     op.drop_table("bom")
+    op.drop_table("audit_row")
+    op.drop_table("audit_head")
