@@ -39,6 +39,15 @@ class RevisionStarted(Fact):
 
 
 @dataclass(frozen=True, slots=True)
+class DraftEdited(Fact):
+    """What a draft says was changed; published after the change, with the person who made it."""
+
+    revision_id: int
+    eco_id: int | None
+    by_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class RevisionActivated(Fact):
     """A revision is the current one from now on; `retired_id` was until now."""
 
