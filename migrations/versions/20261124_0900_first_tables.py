@@ -360,6 +360,20 @@ def upgrade() -> None:
     op.create_index(op.f("ix_browser_session_expires_at"), "browser_session", ["expires_at"], unique=False)
     op.create_index(op.f("ix_browser_session_person_id"), "browser_session", ["person_id"], unique=False)
     op.create_table(
+        "eco_type",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("board_id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=80), nullable=False),
+        sa.Column("signing", sa.String(length=24), nullable=False),
+        sa.Column("separation_of_duties", sa.Boolean(), nullable=False),
+        sa.Column("first_release", sa.Boolean(), nullable=False),
+        sa.Column("archived_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["board_id"], ["board.id"], name=op.f("fk_eco_type_board_id_board")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_eco_type")),
+        sa.UniqueConstraint("board_id", name=op.f("uq_eco_type_board_id")),
+        sa.UniqueConstraint("name", name=op.f("uq_eco_type_name")),
+    )
+    op.create_table(
         "parked_text",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("person_id", sa.Integer(), nullable=False),
@@ -436,6 +450,30 @@ def upgrade() -> None:
     op.create_index(op.f("ix_record_responsible_id"), "record", ["responsible_id"], unique=False)
     op.create_index("ix_record_stage_id_rank_id", "record", ["stage_id", "rank", "id"], unique=False)
     op.create_table(
+        "stage_approver",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("stage_id", sa.Integer(), nullable=False),
+        sa.Column("person_id", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.String(length=24), nullable=False),
+        sa.ForeignKeyConstraint(["person_id"], ["person.id"], name=op.f("fk_stage_approver_person_id_person")),
+        sa.ForeignKeyConstraint(
+            ["stage_id"], ["stage.id"], name=op.f("fk_stage_approver_stage_id_stage"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_stage_approver")),
+        sa.UniqueConstraint("stage_id", "person_id", name=op.f("uq_stage_approver_stage_id_person_id")),
+    )
+    op.create_index(op.f("ix_stage_approver_person_id"), "stage_approver", ["person_id"], unique=False)
+    op.create_table(
+        "stage_rule",
+        sa.Column("stage_id", sa.Integer(), nullable=False),
+        sa.Column("applies_on_entry", sa.Boolean(), nullable=False),
+        sa.Column("allows_apply", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["stage_id"], ["stage.id"], name=op.f("fk_stage_rule_stage_id_stage"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("stage_id", name=op.f("pk_stage_rule")),
+    )
+    op.create_table(
         "activation",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("bom_id", sa.Integer(), nullable=False),
@@ -478,6 +516,26 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_board_change")),
         sa.UniqueConstraint("board_id", "version", name=op.f("uq_board_change_board_id_version")),
     )
+    op.create_table(
+        "eco",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("type_id", sa.Integer(), nullable=False),
+        sa.Column("product_id", sa.Integer(), nullable=False),
+        sa.Column("bom_id", sa.Integer(), nullable=True),
+        sa.Column("description", sa.Text(), nullable=False),
+        sa.Column("effective_from", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("applied_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("cancelled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["bom_id"], ["bom.id"], name=op.f("fk_eco_bom_id_bom")),
+        sa.ForeignKeyConstraint(["id"], ["record.id"], name=op.f("fk_eco_id_record"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["product_id"], ["product.id"], name=op.f("fk_eco_product_id_product")),
+        sa.ForeignKeyConstraint(["type_id"], ["eco_type.id"], name=op.f("fk_eco_type_id_eco_type")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_eco")),
+    )
+    op.create_index(op.f("ix_eco_bom_id"), "eco", ["bom_id"], unique=False)
+    op.create_index(op.f("ix_eco_product_id"), "eco", ["product_id"], unique=False)
+    op.create_index(op.f("ix_eco_type_id"), "eco", ["type_id"], unique=False)
     op.create_table(
         "manufacturing_order",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -553,6 +611,48 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_activation_cancellation")),
         sa.UniqueConstraint("activation_id", name=op.f("uq_activation_cancellation_activation_id")),
     )
+    op.create_table(
+        "approval",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("eco_id", sa.Integer(), nullable=False),
+        sa.Column("stage_id", sa.Integer(), nullable=False),
+        sa.Column("person_id", sa.Integer(), nullable=False),
+        sa.Column("verdict", sa.String(length=24), nullable=False),
+        sa.Column("meaning", sa.String(length=24), nullable=False),
+        sa.Column("comment", sa.Text(), nullable=False),
+        sa.Column("printed_name", sa.String(length=80), nullable=False),
+        sa.Column("zone", sa.String(length=64), nullable=False),
+        sa.Column("content_hash", sa.String(length=80), nullable=False),
+        sa.Column("signed", sa.JSON(), nullable=False),
+        sa.Column("via", sa.String(length=16), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("voided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("void_reason", sa.String(length=200), nullable=False),
+        sa.ForeignKeyConstraint(["eco_id"], ["eco.id"], name=op.f("fk_approval_eco_id_eco"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["person_id"], ["person.id"], name=op.f("fk_approval_person_id_person")),
+        sa.ForeignKeyConstraint(["stage_id"], ["stage.id"], name=op.f("fk_approval_stage_id_stage")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_approval")),
+    )
+    op.create_index("ix_approval_eco_id_stage_id", "approval", ["eco_id", "stage_id"], unique=False)
+    op.create_index(op.f("ix_approval_person_id"), "approval", ["person_id"], unique=False)
+    op.create_index(
+        "uq_approval_one_approved",
+        "approval",
+        ["eco_id", "stage_id", "person_id"],
+        unique=True,
+        sqlite_where=sa.text("verdict = 'approved' and voided_at is null"),
+        postgresql_where=sa.text("verdict = 'approved' and voided_at is null"),
+    )
+    op.create_table(
+        "eco_editor",
+        sa.Column("eco_id", sa.Integer(), nullable=False),
+        sa.Column("person_id", sa.Integer(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["eco_id"], ["eco.id"], name=op.f("fk_eco_editor_eco_id_eco"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["person_id"], ["person.id"], name=op.f("fk_eco_editor_person_id_person")),
+        sa.PrimaryKeyConstraint("eco_id", "person_id", name=op.f("pk_eco_editor")),
+    )
+    op.create_index(op.f("ix_eco_editor_person_id"), "eco_editor", ["person_id"], unique=False)
     op.create_table(
         "order_component",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -647,17 +747,23 @@ def downgrade() -> None:
     op.drop_table("work_order")
     op.drop_table("unit_owner")
     op.drop_table("order_component")
+    op.drop_table("eco_editor")
+    op.drop_table("approval")
     op.drop_table("activation_cancellation")
     op.drop_table("unit")
     op.drop_table("record_tag")
     op.drop_table("manufacturing_order")
+    op.drop_table("eco")
     op.drop_table("board_change")
     op.drop_table("activation")
+    op.drop_table("stage_rule")
+    op.drop_table("stage_approver")
     op.drop_table("record")
     op.drop_table("team_member")
     op.drop_table("stage")
     op.drop_table("person_role")
     op.drop_table("parked_text")
+    op.drop_table("eco_type")
     op.drop_table("browser_session")
     op.drop_table("bom_line")
     op.drop_table("revision_rollup")
