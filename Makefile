@@ -16,7 +16,7 @@ run: ## start Loopwright with the demo company on http://127.0.0.1:8000 (PORT=81
 test: ## every test: unit and HTTP on SQLite and PostgreSQL, then the browser
 	@sh tools/environment test
 	@sh tools/needs chromium postgresql
-	$(BIN)/pytest -q -n 2 --ignore=tests/browser --ignore=tests/faults
+	$(BIN)/pytest -q -n 2 --ignore=tests/browser --ignore=tests/faults --engine=both
 	$(BIN)/pytest -q tests/faults
 	$(BIN)/pytest -q tests/browser
 

@@ -1,4 +1,4 @@
-"""Fixtures for every height of test. `LOOPWRIGHT_TEST_ENGINE=postgresql` runs the same tests on PostgreSQL.
+"""Fixtures for every height of test. `--engine=postgresql|both` runs the same tests on PostgreSQL (too).
 
 The schema is built by the migrations, once per worker. Each test runs in one outer transaction that is rolled back;
 tests that need real commits (several threads, processes, a browser) take `fresh_database` instead.
@@ -22,9 +22,31 @@ from app.foundation import schema
 from app.foundation.db import db
 from tests.postgres import private_cluster
 
-ENGINE = os.environ.get("LOOPWRIGHT_TEST_ENGINE", "sqlite")
+ENGINES = {"sqlite": ["sqlite"], "postgresql": ["postgresql"], "both": ["sqlite", "postgresql"]}
 SECRET = "only-for-tests-" + "x" * 40
 _counter = itertools.count()
+_server = ExitStack()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--engine", choices=sorted(ENGINES), default="sqlite", help="the database(s) to test on")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One PostgreSQL server for all workers of a parallel run."""
+    parallel = getattr(config.option, "numprocesses", None)
+    if parallel and not hasattr(config, "workerinput") and config.option.engine != "sqlite":
+        if "LOOPWRIGHT_TEST_POSTGRES" not in os.environ:
+            os.environ["LOOPWRIGHT_TEST_POSTGRES"] = _server.enter_context(private_cluster())
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    _server.close()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "engine" in metafunc.fixturenames:
+        metafunc.parametrize("engine", ENGINES[metafunc.config.option.engine], scope="session")
 
 
 def settings_for(url: str, data_dir: Path, **changes: str) -> config.Settings:
@@ -48,9 +70,11 @@ def postgres_url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def template_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def template_url(
+    engine: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
     """The address of a migrated, empty database that nobody writes to."""
-    if ENGINE == "sqlite":
+    if engine == "sqlite":
         path = tmp_path_factory.mktemp("template") / "template.db"
         schema.upgrade(f"sqlite:///{path}")
         yield f"sqlite:///{path}"
