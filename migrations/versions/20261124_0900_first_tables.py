@@ -156,6 +156,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("subject", name=op.f("pk_person_key")),
     )
     op.create_table(
+        "root_cause",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=80), nullable=False),
+        sa.Column("archived_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_root_cause")),
+        sa.UniqueConstraint("name", name=op.f("uq_root_cause_name")),
+    )
+    op.create_table(
         "sequence",
         sa.Column("kind", sa.String(length=24), nullable=False),
         sa.Column("last", sa.Integer(), nullable=False),
@@ -612,6 +620,29 @@ def upgrade() -> None:
         sa.UniqueConstraint("activation_id", name=op.f("uq_activation_cancellation_activation_id")),
     )
     op.create_table(
+        "alert",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("team_id", sa.Integer(), nullable=False),
+        sa.Column("product_id", sa.Integer(), nullable=True),
+        sa.Column("unit_id", sa.Integer(), nullable=True),
+        sa.Column("serial_text", sa.String(length=60), nullable=False),
+        sa.Column("customer_id", sa.Integer(), nullable=True),
+        sa.Column("root_cause_id", sa.Integer(), nullable=True),
+        sa.Column("description", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["customer_id"], ["customer.id"], name=op.f("fk_alert_customer_id_customer")),
+        sa.ForeignKeyConstraint(["id"], ["record.id"], name=op.f("fk_alert_id_record"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["product_id"], ["product.id"], name=op.f("fk_alert_product_id_product")),
+        sa.ForeignKeyConstraint(["root_cause_id"], ["root_cause.id"], name=op.f("fk_alert_root_cause_id_root_cause")),
+        sa.ForeignKeyConstraint(["team_id"], ["team.id"], name=op.f("fk_alert_team_id_team")),
+        sa.ForeignKeyConstraint(["unit_id"], ["unit.id"], name=op.f("fk_alert_unit_id_unit")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_alert")),
+    )
+    op.create_index(op.f("ix_alert_customer_id"), "alert", ["customer_id"], unique=False)
+    op.create_index(op.f("ix_alert_product_id"), "alert", ["product_id"], unique=False)
+    op.create_index(op.f("ix_alert_root_cause_id"), "alert", ["root_cause_id"], unique=False)
+    op.create_index(op.f("ix_alert_team_id"), "alert", ["team_id"], unique=False)
+    op.create_index(op.f("ix_alert_unit_id"), "alert", ["unit_id"], unique=False)
+    op.create_table(
         "approval",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("eco_id", sa.Integer(), nullable=False),
@@ -676,6 +707,33 @@ def upgrade() -> None:
     op.create_index(op.f("ix_order_component_component_id"), "order_component", ["component_id"], unique=False)
     op.create_index("ix_order_component_order_id", "order_component", ["order_id"], unique=False)
     op.create_table(
+        "ticket",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("team_id", sa.Integer(), nullable=False),
+        sa.Column("customer_id", sa.Integer(), nullable=True),
+        sa.Column("contact_id", sa.Integer(), nullable=True),
+        sa.Column("sender_name", sa.String(length=120), nullable=False),
+        sa.Column("sender_email", sa.String(length=254), nullable=False),
+        sa.Column("channel", sa.String(length=24), nullable=False),
+        sa.Column("product_id", sa.Integer(), nullable=True),
+        sa.Column("unit_id", sa.Integer(), nullable=True),
+        sa.Column("serial_text", sa.String(length=60), nullable=False),
+        sa.Column("description", sa.Text(), nullable=False),
+        sa.Column("doubt", sa.String(length=24), nullable=True),
+        sa.ForeignKeyConstraint(["contact_id"], ["person.id"], name=op.f("fk_ticket_contact_id_person")),
+        sa.ForeignKeyConstraint(["customer_id"], ["customer.id"], name=op.f("fk_ticket_customer_id_customer")),
+        sa.ForeignKeyConstraint(["id"], ["record.id"], name=op.f("fk_ticket_id_record"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["product_id"], ["product.id"], name=op.f("fk_ticket_product_id_product")),
+        sa.ForeignKeyConstraint(["team_id"], ["team.id"], name=op.f("fk_ticket_team_id_team")),
+        sa.ForeignKeyConstraint(["unit_id"], ["unit.id"], name=op.f("fk_ticket_unit_id_unit")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ticket")),
+    )
+    op.create_index(op.f("ix_ticket_contact_id"), "ticket", ["contact_id"], unique=False)
+    op.create_index(op.f("ix_ticket_customer_id"), "ticket", ["customer_id"], unique=False)
+    op.create_index(op.f("ix_ticket_product_id"), "ticket", ["product_id"], unique=False)
+    op.create_index(op.f("ix_ticket_team_id"), "ticket", ["team_id"], unique=False)
+    op.create_index(op.f("ix_ticket_unit_id"), "ticket", ["unit_id"], unique=False)
+    op.create_table(
         "unit_owner",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("unit_id", sa.Integer(), nullable=False),
@@ -716,6 +774,31 @@ def upgrade() -> None:
     )
     op.create_index("ix_work_order_order_id_sequence", "work_order", ["order_id", "sequence"], unique=False)
     op.create_index(op.f("ix_work_order_work_centre_id"), "work_order", ["work_centre_id"], unique=False)
+    op.create_table(
+        "alert_action",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("alert_id", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.String(length=24), nullable=False),
+        sa.Column("text", sa.String(length=400), nullable=False),
+        sa.Column("owner_id", sa.Integer(), nullable=True),
+        sa.Column("due_on", sa.Date(), nullable=True),
+        sa.Column("state", sa.String(length=24), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("created_by_id", sa.Integer(), nullable=True),
+        sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("verified_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("verified_by_id", sa.Integer(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["alert_id"], ["alert.id"], name=op.f("fk_alert_action_alert_id_alert"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["created_by_id"], ["person.id"], name=op.f("fk_alert_action_created_by_id_person")),
+        sa.ForeignKeyConstraint(["owner_id"], ["person.id"], name=op.f("fk_alert_action_owner_id_person")),
+        sa.ForeignKeyConstraint(["verified_by_id"], ["person.id"], name=op.f("fk_alert_action_verified_by_id_person")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_alert_action")),
+    )
+    op.create_index("ix_alert_action_alert_id_kind", "alert_action", ["alert_id", "kind"], unique=False)
+    op.create_index("ix_alert_action_owner_id_state", "alert_action", ["owner_id", "state"], unique=False)
     # these close a ring of tables: inline on SQLite, added last on PostgreSQL
     if op.get_bind().dialect.name == "postgresql":
         op.create_foreign_key(
@@ -744,11 +827,14 @@ def downgrade() -> None:
         op.drop_constraint("fk_bom_revision_created_by_id_person", "bom_revision", type_="foreignkey")
         op.drop_constraint("fk_bom_revision_eco_id_record", "bom_revision", type_="foreignkey")
         op.drop_constraint("fk_bom_revision_uom_id_unit_of_measure", "bom_revision", type_="foreignkey")
+    op.drop_table("alert_action")
     op.drop_table("work_order")
     op.drop_table("unit_owner")
+    op.drop_table("ticket")
     op.drop_table("order_component")
     op.drop_table("eco_editor")
     op.drop_table("approval")
+    op.drop_table("alert")
     op.drop_table("activation_cancellation")
     op.drop_table("unit")
     op.drop_table("record_tag")
@@ -778,6 +864,7 @@ def downgrade() -> None:
     op.drop_table("tag")
     op.drop_table("site")
     op.drop_table("sequence")
+    op.drop_table("root_cause")
     op.drop_table("person_key")
     op.drop_table("op_outcome")
     op.drop_table("one_time_link")
