@@ -155,7 +155,7 @@ def create_admin(name: str, email: str) -> None:
             link = create_administrator(name=name, email=email)
         except Refused as no:
             _give_up(str(no), code=2)
-        click.echo(f"Open this within a day; it works once: {app.config['LOOPWRIGHT'].base_url}{link}")
+        click.echo(f"Open this within an hour; it works once: {app.config['LOOPWRIGHT'].base_url}{link}")
 
 
 @main.group()
