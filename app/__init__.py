@@ -12,6 +12,7 @@ from app.foundation import (
     db,
     htmx,
     language,
+    safety,
 )
 
 ROOMS = ("helpdesk", "quality", "plm", "bom", "catalog", "manufacturing", "overview")  # in loop order
@@ -36,6 +37,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     db.init_database(app)
     htmx.init_htmx(app)
     language.init_language(app)
+    safety.init_safety(app)
     assets.init_assets(app, home / "static")
     for trait in ("people", "traits"):
         import_module(f"app.{trait}").register(app)

@@ -13,6 +13,7 @@ from wtforms import Field, HiddenField, StringField
 from wtforms.validators import StopValidation, ValidationError
 from wtforms.widgets import TextInput
 
+from app.foundation.csrf import MaskedCSRF
 from app.foundation.db import LARGEST
 from app.foundation.language import _, get_locale
 
@@ -40,6 +41,8 @@ class Form(FlaskForm):
     op = HiddenField(default=lambda: str(uuid.uuid4()))
 
     class Meta(FlaskForm.Meta):
+        csrf_class = MaskedCSRF
+
         def bind_field(self, form: Any, unbound: Any, options: Any) -> Any:
             filters = list(unbound.kwargs.get("filters", ()))
             if issubclass(unbound.field_class, StringField) and unbound.field_class is not HiddenField:
@@ -56,7 +59,8 @@ class Form(FlaskForm):
         return {f.name: f.data for f in self if f.name not in hidden and f.type != "SubmitField"}
 
     def refuse(self, sentence: str, field: str | None = None) -> None:
-        """Show the sentence of a Refused at its field, or above the form."""
+        """Show the sentence of a Refused at its field, or above the form, which gets a fresh `op`."""
+        self.op.data = str(uuid.uuid4())
         if field and field in self:
             target = self[field]
             target.errors = [*target.errors, sentence]

@@ -26,7 +26,7 @@ def wants_fragment() -> bool:
 
 def see_other(url: str) -> Response:
     """303 for a form, `HX-Redirect` for htmx, whose fetch would swallow a 303."""
-    if wants_fragment():
+    if is_htmx():
         answer = make_response("", 200)
         answer.headers["HX-Redirect"] = url
         return answer
