@@ -17,8 +17,8 @@ test: ## every test: unit and HTTP on SQLite and PostgreSQL, then the browser
 	@sh tools/environment test
 	@sh tools/needs chromium postgresql
 	$(BIN)/pytest -q -n 2 --ignore=tests/browser --ignore=tests/faults --engine=both
-	$(BIN)/pytest -q tests/faults
-	$(BIN)/pytest -q tests/browser
+	$(BIN)/pytest -q --engine=both tests/faults
+	$(BIN)/pytest -q --engine=both tests/browser
 
 quick: ## the tests without browser, PostgreSQL and killed processes: for every save
 	@sh tools/environment test

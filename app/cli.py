@@ -110,11 +110,10 @@ def worker() -> None:
 @main.command()
 def doctor() -> None:
     """Check settings, database, disk, worker and mail; one line per problem with its remedy."""
-    from app.foundation.db import db
     from app.serving.health import examine
 
     with _application() as app:
-        findings = examine(app.config["LOOPWRIGHT"], db.engine)
+        findings = examine(app.config["LOOPWRIGHT"])
     for finding in findings:
         click.echo(f"ok       {finding.name}" if finding.ok else f"problem  {finding.name}: {finding.sentence}")
     if not all(finding.ok for finding in findings):

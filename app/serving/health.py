@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, current_app, jsonify
 from sqlalchemy import column, func, insert, make_url, select, table
-from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.config import Settings
@@ -58,7 +57,7 @@ def readyz() -> Response:
     settings: Settings = current_app.config["LOOPWRIGHT"]
     person = current_person_or_none()
     in_detail = person is not None and can(person, "people.admin")
-    findings = examine(settings, db.engine, CHECKS)
+    findings = examine(settings, CHECKS)
     ready = all(finding.ok or not finding.fatal for finding in findings)
     status = 200 if ready else 503
     if in_detail:
@@ -80,7 +79,7 @@ class _TakenBack(Exception):
     """Ends the trial write below."""
 
 
-def check_database(settings: Settings, _engine: Engine) -> Finding:
+def check_database(settings: Settings) -> Finding:
     """Takes the write lock and writes a row, then takes it back."""
     try:
         with suppress(_TakenBack), transaction(by=None, source="health") as tx:
@@ -91,10 +90,10 @@ def check_database(settings: Settings, _engine: Engine) -> Finding:
     return Finding("database")
 
 
-def check_schema(_settings: Settings, engine: Engine) -> Finding:
+def check_schema(_settings: Settings) -> Finding:
     try:
-        with engine.connect() as connection:
-            found = schema.current(connection)
+        db.session.rollback()
+        found = schema.current(db.session.connection())
     except SQLAlchemyError as problem:
         return Finding("schema", _first_line(problem), "Make the database reachable first.")
     if found == schema.head():
@@ -105,7 +104,7 @@ def check_schema(_settings: Settings, engine: Engine) -> Finding:
     )
 
 
-def check_disk(settings: Settings, _engine: Engine) -> Finding:
+def check_disk(settings: Settings) -> Finding:
     try:
         free = shutil.disk_usage(settings.data_dir).free
     except OSError as problem:
@@ -121,7 +120,7 @@ def check_disk(settings: Settings, _engine: Engine) -> Finding:
     return Finding("disk")
 
 
-def check_worker(_settings: Settings, engine: Engine) -> Finding:
+def check_worker(_settings: Settings) -> Finding:
     """Pages work without the worker, mail and timers do not: it is told, but does not stop the house."""
     remedy = "Start `loopwright up`, or `loopwright worker` beside your own server."
     try:
@@ -135,7 +134,7 @@ def check_worker(_settings: Settings, engine: Engine) -> Finding:
     return Finding("worker")
 
 
-def check_mail(settings: Settings, _engine: Engine) -> Finding:
+def check_mail(settings: Settings) -> Finding:
     """Reaches the mail server without sending; without one, mail is written to files and that is said to be so."""
     try:
         dead = db.session.scalar(select(func.count()).select_from(job).where(job.c.state == "dead")) or 0
@@ -157,7 +156,7 @@ def check_mail(settings: Settings, _engine: Engine) -> Finding:
     return Finding("mail")
 
 
-def check_settings(settings: Settings, _engine: Engine) -> Finding:
+def check_settings(settings: Settings) -> Finding:
     """Settings that work, but not as meant."""
     secret = settings.data_dir / "secret_key"
     if secret.exists() and secret.stat().st_mode & 0o077:
@@ -167,14 +166,14 @@ def check_settings(settings: Settings, _engine: Engine) -> Finding:
     return Finding("settings")
 
 
-Check = Callable[[Settings, Engine], Finding]
+Check = Callable[[Settings], Finding]
 CHECKS: tuple[Check, ...] = (check_database, check_schema, check_disk, check_worker)
 ALL_CHECKS: tuple[Check, ...] = (check_settings, *CHECKS, check_mail)
 
 
-def examine(settings: Settings, engine: Engine, checks: Sequence[Check] = ALL_CHECKS) -> list[Finding]:
+def examine(settings: Settings, checks: Sequence[Check] = ALL_CHECKS) -> list[Finding]:
     """What each check found, in order."""
-    return [check(settings, engine) for check in checks]
+    return [check(settings) for check in checks]
 
 
 def _first_line(problem: BaseException) -> str:

@@ -147,10 +147,8 @@ def test_an_exception_is_one_line_without_secrets() -> None:
 def test_doctor_names_a_secret_that_others_can_read(app: Flask, database: None, tmp_path: Path) -> None:
     from dataclasses import replace
 
-    from app.foundation.db import db
-
     secret = tmp_path / "secret_key"
     secret.write_text("s" * 40)
     secret.chmod(0o644)
-    finding = health.check_settings(replace(app.config["LOOPWRIGHT"], data_dir=tmp_path), db.engine)
+    finding = health.check_settings(replace(app.config["LOOPWRIGHT"], data_dir=tmp_path))
     assert "chmod 600" in finding.remedy
