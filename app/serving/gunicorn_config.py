@@ -9,7 +9,11 @@ import os
 from typing import Any
 
 from gunicorn.arbiter import Arbiter
+from gunicorn.http import wsgi
 from gunicorn.workers.base import Worker
+
+# the Server header tells nobody what to look up
+wsgi.SERVER = "loopwright"  # type: ignore[attr-defined]
 
 bind = os.environ.get("LOOPWRIGHT_BIND", "127.0.0.1:8000")
 wsgi_app = "app:create_app()"
