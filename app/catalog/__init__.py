@@ -5,4 +5,4 @@ from flask import Flask
 
 def register(app: Flask) -> None:
     """The front door of this room."""
-    from app.catalog import models  # noqa: F401
+    from app.catalog import models, reactions  # noqa: F401

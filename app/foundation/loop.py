@@ -6,6 +6,13 @@ from app.foundation.events import Fact
 
 
 @dataclass(frozen=True, slots=True)
+class CompanyFounded(Fact):
+    """An empty installation has its company and first administrator; every room lays out its first board."""
+
+    person_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class TicketOpened(Fact):
     """A customer, or somebody for a customer, says it is wrong."""
 

@@ -24,10 +24,29 @@ from app.manufacturing import queries
 from app.manufacturing.models import ManufacturingOrder, OrderComponent, WorkOrder, WorkState
 from app.people.models import Person
 from app.traits.board.actions import enter_board, place, put_in_role
-from app.traits.board.models import Stage, StageRole
+from app.traits.board.models import Board, Stage, StageRole
 from app.traits.chatter.actions import follow, log
 
 MOST_PIECES = 100_000
+
+
+def make_orders_board() -> Board:
+    """The board of orders with its system stages: they may be renamed and folded, never removed."""
+    board = Board(kind="order", slug="orders", name=_("Orders"))
+    names = (
+        (_("Draft"), StageRole.DRAFT, False),
+        (_("Confirmed"), StageRole.CONFIRMED, False),
+        (_("In progress"), StageRole.RUNNING, False),
+        (_("Done"), StageRole.DONE, True),
+        (_("Cancelled"), StageRole.CANCELLED, True),
+    )
+    board.stages = [
+        Stage(name=name, role=role, folded=folded, position=position)
+        for position, (name, role, folded) in enumerate(names, start=1)
+    ]
+    db.session.add(board)
+    db.session.flush()
+    return board
 
 
 def plan_order(

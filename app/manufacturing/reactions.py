@@ -3,8 +3,9 @@
 from app.bom.models import BomRevision
 from app.foundation.db import db
 from app.foundation.events import on
-from app.foundation.loop import RevisionActivated
+from app.foundation.loop import CompanyFounded, RevisionActivated
 from app.manufacturing import queries
+from app.manufacturing.actions import make_orders_board
 from app.traits.chatter.actions import log
 
 
@@ -15,3 +16,9 @@ def tell_open_orders(fact: RevisionActivated) -> None:
     for order in queries.open_orders_of_bom(fact.bom_id):
         if order.revision_id != fact.revision_id:
             log(order, "newer_revision", {"revision": revision.label, "kept": order.revision.label}, by=None)
+
+
+@on(CompanyFounded)
+def lay_out_board(_fact: CompanyFounded) -> None:
+    """The one board of orders."""
+    make_orders_board()

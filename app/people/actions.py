@@ -5,7 +5,9 @@ from zoneinfo import available_timezones
 from app.foundation import sessions
 from app.foundation.db import current_transaction, lock
 from app.foundation.errors import Conflict, Refused
+from app.foundation.events import publish
 from app.foundation.language import _
+from app.foundation.loop import CompanyFounded
 from app.foundation.permissions import authorize
 from app.people import queries
 from app.people.models import Person, PersonRole, Role, Site
@@ -16,7 +18,9 @@ def found_company(*, company: str, name: str, email: str, password_hash: str) ->
     tx = current_transaction()
     if queries.site() is None:
         tx.session.add(Site(id=1, name=company))
-    return add_administrator(name=name, email=email, password_hash=password_hash)
+    founder = add_administrator(name=name, email=email, password_hash=password_hash)
+    publish(CompanyFounded(person_id=founder.id))
+    return founder
 
 
 def add_administrator(*, name: str, email: str, password_hash: str | None) -> Person:
