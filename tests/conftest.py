@@ -170,7 +170,8 @@ def fresh_app(fresh_database: str, tmp_path: Path) -> Iterator[Flask]:
     """An application on `fresh_database`. Push its context (or use its client) yourself."""
     application = create_app(settings_for(fresh_database, tmp_path / "data"))
     application.testing = True
-    db.session.configure(join_transaction_mode="conditional_savepoint")
+    with application.app_context():
+        db.session.configure(join_transaction_mode="conditional_savepoint")
     yield application
     with application.app_context():
         db.session.remove()

@@ -21,7 +21,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 from weakref import WeakKeyDictionary
 
 from flask import current_app, has_request_context
@@ -75,7 +75,7 @@ NOT_AUDITED: dict[str, str] = {
     "job": "the outbox: what it does is seen in its own state",
     "heartbeat": "a sign of life, every few seconds",
     "browser_session": "who is signed in where; sign-ins are logged",
-    "sign_in_attempt": "the rate limit's memory",
+    "limit_row": "the rate limit's memory",
     "parked_text": "what somebody typed into a dead page, kept for a day",
     "one_time_link": "short-lived tokens; what they lead to is audited",
     "board_change": "the boards' cursor; the moves themselves are audited on the record",
@@ -83,7 +83,7 @@ NOT_AUDITED: dict[str, str] = {
 }
 # Columns of audited tables whose change alone leaves no trace.
 NOT_AUDITED_COLUMNS: dict[str, frozenset[str]] = {
-    "record": frozenset({"rank", "version", "updated_at"}),  # the order of cards, and the guard of edit forms
+    "record": frozenset({"rank", "version"}),  # the order of cards, and the guard of edit forms
     "board": frozenset({"version"}),
 }
 GENESIS = "v1:" + "0" * 64
@@ -180,6 +180,18 @@ def _remember_old_values(_class: type, _key: str, attribute: QueryableAttribute[
         attribute.impl.active_history = True
 
 
+@event.listens_for(db.session, "before_flush")
+def _note_expressions(session: Session, _context: Any, _items: Any) -> None:
+    """What the database computes (`count = count + 1`) is forgotten by the flush: remember what it was before."""
+    if not in_transaction():
+        return
+    for item in session.dirty:
+        state: InstanceState[Any] = inspect(item)
+        for key, old in state.committed_state.items():
+            if isinstance(state.dict.get(key), ClauseElement):
+                current_transaction().notes.setdefault("audit_computed", []).append((item, key, old))
+
+
 @event.listens_for(db.session, "after_flush")
 def _collect(session: Session, _context: Any) -> None:
     tx = current_transaction()
@@ -191,6 +203,8 @@ def _collect(session: Session, _context: Any) -> None:
         found |= _collect_one(pending, item, "update")
     for item in session.deleted:
         found |= _collect_one(pending, item, "delete")
+    for item, key, old in tx.notes.pop("audit_computed", ()):
+        found |= _collect_computed(pending, item, key, old)
     if found and tx.notes.get("audit_written"):
         raise RuntimeError("Something was written after the audit trail: hooks of at_commit() run before order 90.")
 
@@ -217,6 +231,20 @@ def _collect_one(pending: Pending, item: object, action: Action) -> bool:
     return False
 
 
+def _collect_computed(pending: Pending, item: object, key: str, old: Any) -> bool:
+    """The new value is read when the trail is written."""
+    mapper: Mapper[Any] = inspect(item).mapper
+    own, table = _name(mapper.local_table), _name(mapper.base_mapper.local_table)
+    name = _name(mapper.column_attrs[key].columns[0])
+    if table in NOT_AUDITED or name in NOT_AUDITED_COLUMNS.get(table, ()):
+        return False
+    pk = key_text(mapper.primary_key_from_instance(item))
+    change = pending.setdefault((table, pk), Change(table, pk, "update", own))
+    change.later[name] = (item, key)
+    change.put(name, plain(old), None)
+    return True
+
+
 def _collect_columns(change: Change, state: InstanceState[Any], mapper: Mapper[Any], action: Action) -> None:
     values = state.dict
     names = values.keys() if action != "update" else state.committed_state.keys()
@@ -229,11 +257,8 @@ def _collect_columns(change: Change, state: InstanceState[Any], mapper: Mapper[A
         if name in hidden:
             continue
         old, new = _pair(state, key, action)
-        if old is new or (old == new and not isinstance(new, ClauseElement) and not isinstance(old, ClauseElement)):
+        if old is new or old == new:
             continue
-        if isinstance(new, ClauseElement):
-            change.later[name] = (state.obj(), key)
-            new = None
         if personal.is_secret(change.own, name):
             old = None if old is None else personal.SECRET
             new = None if new is None else personal.SECRET
@@ -561,6 +586,13 @@ class Verdict:
     row: int | None = None
     reason: str = ""
 
+    def __str__(self) -> str:
+        if self.ok:
+            sentence = _("The audit trail is whole: %(rows)s rows, %(anchors)s anchors.")
+        else:
+            sentence = _("The audit trail is broken. %(reason)s")
+        return str(sentence) % {"rows": self.rows, "anchors": self.anchors, "reason": self.reason}
+
 
 class _Broken(Exception):
     def __init__(self, reason: str, row: int | None = None) -> None:
@@ -642,12 +674,7 @@ def _check_anchors(marks: Sequence[dict[str, Any]], rows: int, at_count: Mapping
         count = int(mark["count"])
         if count > rows:
             raise _Broken(
-                _(
-                    "An anchor of %(at)s counts %(count)s rows, the trail has %(rows)s.",
-                    at=mark["at"],
-                    count=count,
-                    rows=rows,
-                ),
+                _("%(count)s rows were anchored at %(at)s, there are %(rows)s.", count=count, at=mark["at"], rows=rows),
                 rows + 1,
             )
         if at_count.get(count) != mark["hash"]:
@@ -670,11 +697,20 @@ def write_anchor() -> bool:
         return False
     mark = {"at": _moment(clock.now()), "segment": head.segment, "count": head.count, "hash": head.hash}
     mark["mac"] = _mac("anchor", mark["at"], mark["segment"], mark["count"], mark["hash"])
-    with anchors_file().open("a", encoding="ascii") as file:
-        file.write(canonical(mark) + "\n")
+    with anchors_file().open("a+b") as file:
+        _drop_half_line(file)
+        file.write(canonical(mark).encode("ascii") + b"\n")
         file.flush()
         os.fsync(file.fileno())
     return True
+
+
+def _drop_half_line(file: BinaryIO) -> None:
+    """The power may have gone while the last line was written."""
+    file.seek(0)
+    content = file.read()
+    if content and not content.endswith(b"\n"):
+        file.truncate(content.rfind(b"\n") + 1)
 
 
 def read_anchors(*, strict: bool = True) -> list[dict[str, Any]]:

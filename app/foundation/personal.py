@@ -102,7 +102,7 @@ def keys_for_reading(connection: Connection, subjects: Iterable[str]) -> dict[st
     if not wanted:
         return {}
     rows = connection.execute(select(_keys.c.subject, _keys.c.key).where(_keys.c.subject.in_(wanted)))
-    return dict(rows.tuples().all())
+    return {row.subject: row.key for row in rows}
 
 
 def forget(subject: str) -> bool:

@@ -114,6 +114,29 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_customer_name"), "customer", ["name"], unique=False)
     op.create_table(
+        "heartbeat",
+        sa.Column("name", sa.String(length=40), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_heartbeat")),
+    )
+    op.create_table(
+        "job",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.String(length=64), nullable=False),
+        sa.Column("key", sa.String(length=120), nullable=True),
+        sa.Column("payload", sa.JSON(), nullable=False),
+        sa.Column("state", sa.String(length=24), nullable=False),
+        sa.Column("run_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_error", sa.String(length=500), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_job")),
+        sa.UniqueConstraint("key", name=op.f("uq_job_key")),
+    )
+    op.create_index("ix_job_state_run_at", "job", ["state", "run_at"], unique=False)
+    op.create_table(
         "limit_row",
         sa.Column("name", sa.String(length=24), nullable=False),
         sa.Column("key", sa.String(length=64), nullable=False),
@@ -869,6 +892,8 @@ def downgrade() -> None:
     op.drop_table("op_outcome")
     op.drop_table("one_time_link")
     op.drop_table("limit_row")
+    op.drop_table("job")
+    op.drop_table("heartbeat")
     op.drop_table("customer")
     op.drop_table("bom_revision")
     op.drop_table("bom")
