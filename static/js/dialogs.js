@@ -1,0 +1,31 @@
+// Dialogs that an answer brings are opened as modal ones; closing gives the focus back to where it was.
+const host = document.getElementById("dialogs")
+
+function open(dialog) {
+  const before = document.activeElement
+  dialog.removeAttribute("open")
+  dialog.showModal()
+  dialog.addEventListener("close", () => {
+    dialog.remove()
+    const again = before?.id ? document.getElementById(before.id) : before
+    again?.focus?.()
+  })
+}
+
+if (host) {
+  new MutationObserver(changes => {
+    for (const change of changes) {
+      for (const node of change.addedNodes) {
+        if (node instanceof HTMLDialogElement && !node.matches(":modal")) open(node)
+      }
+    }
+  }).observe(host, { childList: true })
+}
+
+document.addEventListener("click", event => {
+  const close = event.target.closest?.("dialog [data-close]")
+  if (close) {
+    event.preventDefault()
+    close.closest("dialog").close()
+  }
+})
