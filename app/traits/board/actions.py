@@ -15,6 +15,7 @@ from app.foundation.errors import Conflict, Refused
 from app.foundation.events import publish
 from app.foundation.language import _
 from app.foundation.loop import RecordMoved
+from app.foundation.numbering import next_number
 from app.foundation.permissions import authorize
 from app.people.models import Person
 from app.traits.board.models import Board, BoardChange, Stage, StageRole
@@ -26,7 +27,7 @@ LOWEST = -(2**62)
 
 
 def enter_board(record: Record, board: Board, *, by: Person | None, stage: Stage | None = None) -> None:
-    """Put a new record on top of `stage`, or of the board's first stage."""
+    """Put a new record on top of `stage`, or of the board's first stage, and give it its number if it has none yet."""
     current_transaction()
     entered = stage or first_stage(board)
     _lock_stages(entered.id)
@@ -34,6 +35,8 @@ def enter_board(record: Record, board: Board, *, by: Person | None, stage: Stage
     record.stage_id = entered.id
     record.rank = 0 if lowest is None else lowest - GAP
     record.entered_stage_at = current_transaction().at
+    if not record.number:
+        record.number = next_number(record.kind)
     db.session.add(record)
     db.session.flush()
     set_committed_value(record, "stage", entered)
