@@ -1,0 +1,42 @@
+"""Words on cards. A tag is made when it is first typed; its colour follows from its name."""
+
+import zlib
+from collections.abc import Iterable
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+
+from app.foundation.db import db
+from app.foundation.errors import Refused
+from app.foundation.language import _
+from app.traits.record import Tag
+
+LONGEST = 40
+MOST = 8
+
+
+def split_tags(typed: str) -> list[str]:
+    """“Safety, stability” -> ["safety", "stability"]: lower case, in the order typed, each once."""
+    words = (" ".join(word.split()).lower() for word in typed.replace(";", ",").split(","))
+    return list(dict.fromkeys(word for word in words if word))
+
+
+def tags_named(names: Iterable[str], *, field: str = "tags") -> list[Tag]:
+    """The tags with these names, made when missing."""
+    wanted = list(names)
+    if len(wanted) > MOST:
+        raise Refused(_("At most %(most)s tags.", most=MOST), field=field)
+    if too_long := [name for name in wanted if len(name) > LONGEST]:
+        raise Refused(_("“%(tag)s…” is too long for a tag.", tag=too_long[0][:LONGEST]), field=field)
+    known = {tag.name: tag for tag in db.session.scalars(select(Tag).where(Tag.name.in_(wanted)))} if wanted else {}
+    return [known.get(name) or _make(name) for name in wanted]
+
+
+def _make(name: str) -> Tag:
+    try:
+        with db.session.begin_nested():
+            tag = Tag(name=name, hue=zlib.crc32(name.encode()) % 360)
+            db.session.add(tag)
+    except IntegrityError:  # somebody typed the same word at the same moment
+        return db.session.scalars(select(Tag).where(Tag.name == name)).one()
+    return tag
