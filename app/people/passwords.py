@@ -47,7 +47,11 @@ def must_be_good(password: str, *context: str) -> None:
         raise Refused(_("A password has at most 256 characters."), field="password")
     bare: str = _bare(typed)
     words = {_bare(w) for text in context for w in (text, *text.replace("@", " ").split()) if len(_bare(w)) >= 4}
-    if typed.lower() in _COMMON or (bare != "" and bare in _BARE_COMMON | words) or len(set(typed)) <= 2:
+    if (
+        typed.lower() in _COMMON
+        or (bare != "" and bare in _BARE_COMMON | words)
+        or (len(set(typed)) == 1 and len(typed) < 16)
+    ):
         raise Refused(_("This password is one of the first that anybody would try. Choose another."), field="password")
 
 

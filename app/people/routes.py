@@ -14,11 +14,12 @@ from app.foundation.language import _
 from app.foundation.limits import TooMany
 from app.foundation.permissions import PUBLIC, SIGNED_IN, needs
 from app.foundation.sessions import Via, client_address, web_session
-from app.people import actions, first_admin, queries
+from app.people import actions, first_admin
 from app.people.current import current_person, current_person_or_none
 from app.people.forms import AccountForm, FirstAdministratorForm, NewPasswordForm, SignInForm
 from app.people.gate import THEMES, safe_next
 from app.people.sign_in import sign_in
+from app.people.site import read_site
 
 bp = Blueprint("people", __name__)
 
@@ -77,6 +78,7 @@ def begin() -> ResponseReturnValue:
         except Refused as no:
             form.refuse(no.sentence, no.field)
         else:
+            read_site()
             sessions.start(person_id, Via.LINK)
             return see_other("/")
     return render_template("people/first.html", form=form), 422
@@ -145,7 +147,7 @@ def set_theme() -> ResponseReturnValue:
 
 
 def _sign_in_page(form: SignInForm, no: Refused | None = None) -> Response:
-    page = render_template("people/login.html", form=form, person=current_person_or_none(), site=queries.site())
+    page = render_template("people/login.html", form=form, person=current_person_or_none())
     answer = make_response(page, no.status if no else 200)
     if isinstance(no, TooMany):
         answer.headers["Retry-After"] = str(no.retry_after)
