@@ -223,10 +223,15 @@ def welcome(address: str) -> None:
 def _application() -> Iterator[Flask]:
     """The application with its context, for commands."""
     from app import create_app
+    from app.foundation.db import db
 
     app = create_app(config.read())
     with app.app_context():
-        yield app
+        try:
+            yield app
+        finally:
+            db.session.remove()
+            db.engine.dispose()
 
 
 def _pairs(given: tuple[str, ...]) -> Iterator[tuple[str, str]]:
