@@ -5,4 +5,4 @@ from flask import Flask
 
 def register(app: Flask) -> None:
     """The front door of this room."""
-    from app.bom import models, units  # noqa: F401
+    from app.bom import freezing, models, rules, units  # noqa: F401

@@ -1,0 +1,277 @@
+"""Reads: contents in bulk, the structure below a product, where a component is used, lists for pages."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from itertools import islice
+from typing import NamedTuple
+
+from sqlalchemy import func, select
+
+from app.bom.content import Content, Document, Line, Operation
+from app.bom.explosion import FINE, PIECE, Unit
+from app.bom.models import (
+    Activation,
+    ActivationCancellation,
+    Bom,
+    BomDocument,
+    BomLine,
+    BomOperation,
+    BomRevision,
+    RevisionState,
+)
+from app.catalog.models import Product, UnitOfMeasure, WorkCentre
+from app.foundation.db import db
+
+CHUNK = 500  # ids per statement; engines limit parameters
+
+
+def chunks(ids: Iterable[int]) -> Iterable[list[int]]:
+    rest = iter(sorted(set(ids)))
+    while part := list(islice(rest, CHUNK)):
+        yield part
+
+
+def load(revision_id: int) -> BomRevision:
+    """The revision with its BoM and product; NoResultFound when there is none."""
+    return db.session.scalars(select(BomRevision).where(BomRevision.id == revision_id)).unique().one()
+
+
+def contents(revision_ids: Iterable[int]) -> dict[int, Content]:
+    """What these revisions say, in a handful of statements whatever their number."""
+    result: dict[int, Content] = {}
+    for ids in chunks(revision_ids):
+        lines: dict[int, list[Line]] = {id_: [] for id_ in ids}
+        operations: dict[int, list[Operation]] = {id_: [] for id_ in ids}
+        documents: dict[int, list[Document]] = {id_: [] for id_ in ids}
+        for row in db.session.execute(
+            select(
+                BomLine.revision_id,
+                BomLine.uid,
+                Product.ref,
+                BomLine.quantity,
+                UnitOfMeasure.code,
+                BomLine.scrap,
+                BomLine.setup,
+                BomLine.operation_uid,
+                BomLine.note,
+                BomLine.designators,
+            )
+            .join(Product, Product.id == BomLine.component_id)
+            .join(UnitOfMeasure, UnitOfMeasure.id == BomLine.uom_id)
+            .where(BomLine.revision_id.in_(ids))
+            .order_by(BomLine.revision_id, BomLine.position, BomLine.id)
+        ):
+            lines[row[0]].append(Line(*row[1:9], tuple(row[9])))
+        for op in db.session.execute(
+            select(
+                BomOperation.revision_id,
+                BomOperation.uid,
+                BomOperation.name,
+                WorkCentre.code,
+                BomOperation.minutes,
+                BomOperation.sequence,
+                BomOperation.note,
+            )
+            .join(WorkCentre, WorkCentre.id == BomOperation.work_centre_id)
+            .where(BomOperation.revision_id.in_(ids))
+            .order_by(BomOperation.revision_id, BomOperation.sequence, BomOperation.id)
+        ):
+            operations[op[0]].append(Operation(*op[1:]))
+        for doc in db.session.execute(
+            select(BomDocument.revision_id, BomDocument.uid, BomDocument.name, BomDocument.sha256)
+            .where(BomDocument.revision_id.in_(ids))
+            .order_by(BomDocument.revision_id, BomDocument.name, BomDocument.id)
+        ):
+            documents[doc[0]].append(Document(*doc[1:]))
+        for id_, output, uom, kind in db.session.execute(
+            select(BomRevision.id, BomRevision.output_quantity, UnitOfMeasure.code, BomRevision.kind)
+            .join(UnitOfMeasure, UnitOfMeasure.id == BomRevision.uom_id)
+            .where(BomRevision.id.in_(ids))
+        ):
+            result[id_] = Content(
+                output, uom, kind.value, tuple(lines[id_]), tuple(operations[id_]), tuple(documents[id_])
+            )
+    return result
+
+
+def units() -> dict[str, Unit]:
+    """The units of measure of this installation, as the explosion wants them."""
+    rows = db.session.execute(select(UnitOfMeasure.code, UnitOfMeasure.category, UnitOfMeasure.factor)).all()
+    base = {category: code for code, category, factor in sorted(rows, reverse=True) if factor == 1}
+    return {
+        code: Unit(base.get(category, category), factor, PIECE if category == "count" else FINE)
+        for code, category, factor in rows
+    }
+
+
+# Which revision is effective ----------------------------------------------------------------------------------------
+
+
+def effective_ids(product_ids: Iterable[int], *, at: datetime | None = None) -> dict[int, int]:
+    """Product id to the id of its effective revision, now or at a moment; products without one are left out.
+
+    Slots by sequence, then id; the first that has a released revision counts. Drafts are never among them.
+    """
+    result: dict[int, int] = {}
+    for ids in chunks(product_ids):
+        slots = db.session.execute(
+            select(Bom.product_id, Bom.id, Bom.active_revision_id)
+            .where(Bom.product_id.in_(ids))
+            .order_by(Bom.product_id, Bom.sequence, Bom.id)
+        ).all()
+        active = (
+            {bom_id: revision_id for _product, bom_id, revision_id in slots}
+            if at is None
+            else _activated([bom_id for _product, bom_id, _active in slots], at)
+        )
+        for product_id, bom_id, _active in slots:
+            if product_id not in result and (revision_id := active.get(bom_id)) is not None:
+                result[product_id] = revision_id
+    return result
+
+
+def _activated(bom_ids: Sequence[int], at: datetime) -> dict[int, int]:
+    """The last activation of each slot at or before a moment; None where that revision has been withdrawn since."""
+    rows = db.session.execute(
+        select(Activation.bom_id, Activation.revision_id, BomRevision.state)
+        .join(BomRevision, BomRevision.id == Activation.revision_id)
+        .outerjoin(ActivationCancellation, ActivationCancellation.activation_id == Activation.id)
+        .where(Activation.bom_id.in_(bom_ids), Activation.from_ts <= at, ActivationCancellation.id.is_(None))
+        .order_by(Activation.bom_id, Activation.from_ts, Activation.id)
+    )
+    last: dict[int, int] = {}
+    for bom_id, revision_id, state in rows:
+        last[bom_id] = revision_id
+        if state is RevisionState.WITHDRAWN:
+            del last[bom_id]
+    return last
+
+
+# Structure ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Structure:
+    """Everything below some products, loaded level by level. `source` is what the pure functions ask."""
+
+    contents: dict[str, Content] = field(default_factory=dict)
+    revision_ids: dict[str, int] = field(default_factory=dict)
+    prices: dict[str, Decimal] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    uoms: dict[str, str] = field(default_factory=dict)
+    rates: dict[str, Decimal] = field(default_factory=dict)
+
+    def source(self, ref: str) -> Content | None:
+        return self.contents.get(ref)
+
+
+def structure(
+    refs: Iterable[str],
+    *,
+    at: datetime | None = None,
+    drafts_of: int | None = None,
+    instead: Mapping[int, int] | None = None,
+) -> Structure:
+    """The structure below `refs`: effective revisions, or for some products others.
+
+    `drafts_of` is an ECO: its drafts stand in for what is current, so that a change is looked at as a whole. `instead`
+    maps product ids to the revision to look at.
+    """
+    found = Structure()
+    replaced = dict(instead or {})
+    if drafts_of is not None:
+        replaced = drafts_by_product(drafts_of) | replaced
+    waiting = set(refs)
+    while waiting:
+        products: dict[int, str] = {}
+        for part in _parts(waiting):
+            for id_, ref, name, cost, uom in db.session.execute(
+                select(Product.id, Product.ref, Product.name, Product.cost, UnitOfMeasure.code)
+                .join(UnitOfMeasure, UnitOfMeasure.id == Product.uom_id)
+                .where(Product.ref.in_(part))
+            ):
+                products[id_] = ref
+                found.prices[ref], found.names[ref], found.uoms[ref] = cost or Decimal(0), name, uom
+        effective = effective_ids(products.keys() - replaced.keys(), at=at)
+        effective |= {id_: replaced[id_] for id_ in products.keys() & replaced.keys()}
+        loaded = contents(effective.values())
+        for product_id, revision_id in effective.items():
+            ref = products[product_id]
+            found.contents[ref], found.revision_ids[ref] = loaded[revision_id], revision_id
+        below = {line.component for id_ in effective.values() for line in loaded[id_].lines}
+        waiting = below - found.names.keys()
+    for code, rate in db.session.execute(select(WorkCentre.code, WorkCentre.cost_per_hour)):
+        found.rates[code] = rate
+    return found
+
+
+def drafts_by_product(eco_id: int) -> dict[int, int]:
+    """Product id to the draft (or scheduled) revision an ECO has for it."""
+    rows = db.session.execute(
+        select(Bom.product_id, BomRevision.id)
+        .join(Bom, Bom.id == BomRevision.bom_id)
+        .where(BomRevision.eco_id == eco_id, BomRevision.state.in_((RevisionState.DRAFT, RevisionState.SCHEDULED)))
+        .order_by(Bom.sequence.desc(), Bom.id.desc())
+    )
+    return dict(rows.tuples().all())
+
+
+def _parts(refs: Iterable[str]) -> Iterable[list[str]]:
+    rest = iter(sorted(refs))
+    while part := list(islice(rest, CHUNK)):
+        yield part
+
+
+# Where used ---------------------------------------------------------------------------------------------------------
+
+
+class Use(NamedTuple):
+    """A current revision that takes the component, and how much of it in all its lines."""
+
+    revision: BomRevision
+    quantity: Decimal
+    uom: str
+
+
+def used_in(product_id: int) -> list[Use]:
+    """The current revisions that take this product directly."""
+    rows = db.session.execute(
+        select(BomRevision.id, Product.name, UnitOfMeasure.code, func.sum(BomLine.quantity))
+        .join(BomLine, BomLine.revision_id == BomRevision.id)
+        .join(UnitOfMeasure, UnitOfMeasure.id == BomLine.uom_id)
+        .join(Bom, Bom.id == BomRevision.bom_id)
+        .join(Product, Product.id == Bom.product_id)
+        .where(BomLine.component_id == product_id, BomRevision.state == RevisionState.ACTIVE)
+        .group_by(BomRevision.id, Product.name, UnitOfMeasure.code)
+        .order_by(Product.name, BomRevision.id, UnitOfMeasure.code)
+    ).all()
+    revisions = {
+        revision.id: revision
+        for ids in chunks(row[0] for row in rows)
+        for revision in db.session.scalars(select(BomRevision).where(BomRevision.id.in_(ids))).unique()
+    }
+    return [Use(revisions[id_], quantity, uom) for id_, _name, uom, quantity in rows]
+
+
+def products_above(product_ids: Iterable[int]) -> list[int]:
+    """Every product whose current structure contains one of these, nearest first; the given ones are left out."""
+    given = set(product_ids)
+    seen: dict[int, None] = {}
+    waiting = set(given)
+    while waiting:
+        above: set[int] = set()
+        for ids in chunks(waiting):
+            above |= set(
+                db.session.scalars(
+                    select(Bom.product_id)
+                    .join(BomRevision, BomRevision.id == Bom.active_revision_id)
+                    .join(BomLine, BomLine.revision_id == BomRevision.id)
+                    .where(BomLine.component_id.in_(ids))
+                    .distinct()
+                )
+            )
+        waiting = above - seen.keys() - given
+        seen |= dict.fromkeys(sorted(waiting))
+    return list(seen)
