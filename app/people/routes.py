@@ -158,6 +158,6 @@ def _account_page(form: AccountForm, status: int = 200) -> Response:
     mine = sessions.sessions_of(current_person().id)
     known = web_session().known
     page = render_template(
-        "people/account.html", form=form, sessions=mine, here=known.id_hash if known else "", themes=THEMES
+        "people/account.html", form=form, sessions=mine, here=known.id_hash if known else ""
     )
     return make_response(page, status)

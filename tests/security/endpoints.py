@@ -23,10 +23,10 @@ def unsafe_endpoints(app: Flask) -> Iterator[tuple[str, str, Rule]]:
 def address_of(rule: Rule, **values: str) -> str:
     """An address the rule matches; `values` by name, examples for the rest."""
     parts = []
-    for is_dynamic, text in rule._trace:  # noqa: SLF001
+    for is_dynamic, text in rule._trace:
         if not is_dynamic:
             parts.append(text.removeprefix("|"))
         else:
-            kind = rule._converters[text].__class__.__name__  # noqa: SLF001
+            kind = rule._converters[text].__class__.__name__
             parts.append(values.get(text, "1" if "Integer" in kind else "x"))
     return "".join(parts)

@@ -1,7 +1,6 @@
 """AU1-AU9, IN5: who gets in, who does not, and what either of them learns."""
 
 import re
-import statistics
 import time
 from collections.abc import Callable
 
@@ -11,7 +10,7 @@ from flask import Flask
 from sqlalchemy import select
 
 from app.foundation.clock import moved, now
-from app.foundation.db import db, transaction
+from app.foundation.db import db
 from app.foundation.errors import NotAllowed, Refused
 from app.foundation.limits import LimitRow, TooMany
 from app.people import passwords, queries
@@ -213,7 +212,7 @@ def test_confirming_needs_the_password_and_counts_as_a_try(app: Flask, marc: Per
         confirm(marc, PASSWORD, address="127.0.0.2")
 
 
-FOREIGN = [
+FOREIGN = [  # fmt: skip
     "//evil.example", "///evil.example", "/\\evil.example", "\\\\evil.example", "https://evil.example", "https:evil.example",
     "http:/evil.example", "javascript:alert(1)", "data:text/html,x", "/%2f%2fevil.example/..", "/%5cevil.example", "%2f%2fevil.example",
     "/\tevil", "/\n/evil.example", "\t//evil.example", " //evil.example", "/%252f/evil.example", "evil.example", "@evil.example",
