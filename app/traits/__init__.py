@@ -5,8 +5,16 @@ from flask import Flask
 
 def register(app: Flask) -> None:
     """Boards, conversations, links: the traits' own routes and templates."""
-    from app.traits import record  # noqa: F401
-    from app.traits import navigation
+    from app.traits import (
+        attachments,
+        chatter,
+        navigation,
+        record,  # noqa: F401
+        routes,
+    )
     from app.traits.board import models  # noqa: F401
 
     navigation.init_navigation(app)
+    chatter.register(app)
+    attachments.register(app)
+    app.register_blueprint(routes.bp)
