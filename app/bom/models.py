@@ -54,7 +54,8 @@ class Bom(Base):
     product_id: Mapped[int] = mapped_column(ForeignKey("product.id"))
     code: Mapped[str] = mapped_column(String(24), default=DEFAULT_CODE)
     sequence: Mapped[int] = mapped_column(default=10)
-    active_revision_id: Mapped[int | None] = mapped_column(ForeignKey("bom_revision.id"), index=True)
+    # the two tables need each other: this one key is made last
+    active_revision_id: Mapped[int | None] = mapped_column(ForeignKey("bom_revision.id", use_alter=True), index=True)
     last_number: Mapped[int] = mapped_column(default=0)
 
     product: Mapped[Product] = relationship(lazy="joined", innerjoin=True)

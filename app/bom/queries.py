@@ -215,7 +215,7 @@ def drafts_by_product(eco_id: int) -> dict[int, int]:
         .where(BomRevision.eco_id == eco_id, BomRevision.state.in_((RevisionState.DRAFT, RevisionState.SCHEDULED)))
         .order_by(Bom.sequence.desc(), Bom.id.desc())
     )
-    return dict(rows.tuples().all())
+    return {row[0]: row[1] for row in rows}
 
 
 def _parts(refs: Iterable[str]) -> Iterable[list[str]]:

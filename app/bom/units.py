@@ -9,6 +9,7 @@ from sqlalchemy import ForeignKey, Index, Select, String, func, select, text
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Mapped, aliased, joinedload, mapped_column, relationship, selectinload
+from sqlalchemy.sql.base import ExecutableOption
 
 from app.bom.models import BomRevision
 from app.catalog.models import Product
@@ -77,7 +78,7 @@ class Sold(NamedTuple):
 def find_unit(serial: str) -> Unit | None:
     """By serial, whatever case and blanks it was typed with."""
     return db.session.scalars(
-        select(Unit).where(func.lower(Unit.serial) == serial.strip().lower()).options(*_SHOWN)
+        select(Unit).where(func.lower(Unit.serial) == serial.strip().lower()).options(*_shown())
     ).one_or_none()
 
 
@@ -89,7 +90,7 @@ def units_of_customer(customer_id: int) -> list[Unit]:
             .join(UnitOwner, UnitOwner.unit_id == Unit.id)
             .where(UnitOwner.customer_id == customer_id, UnitOwner.to_at.is_(None))
             .order_by(Unit.serial)
-            .options(*_SHOWN)
+            .options(*_shown())
         ).unique()
     )
 
@@ -111,9 +112,9 @@ def sold_below(revision: BomRevision) -> list[Sold]:
         .join(level, level.id == func.coalesce(Unit.maintained_revision_id, Unit.revision_id))
         .where(UnitOwner.to_at.is_(None), level.bom_id == revision.bom_id, level.number < revision.number)
         .order_by(Customer.name, Unit.serial)
-        .options(*_SHOWN)
+        .options(*_shown())
     )
-    return [Sold(unit, customer) for unit, customer in rows.unique().tuples()]
+    return [Sold(unit, customer) for unit, customer in rows.unique()]
 
 
 def built_counts(bom_id: int) -> dict[int, int]:
@@ -124,7 +125,7 @@ def built_counts(bom_id: int) -> dict[int, int]:
         .where(BomRevision.bom_id == bom_id)
         .group_by(Unit.revision_id)
     )
-    return {revision_id: count for revision_id, count in rows.tuples() if revision_id is not None}
+    return {revision_id: count for revision_id, count in rows if revision_id is not None}
 
 
 def next_serials(product: Product, pieces: int) -> list[str]:
@@ -237,9 +238,11 @@ def _keep(prefix: str) -> None:
     )
 
 
-_SHOWN = (
-    selectinload(Unit.owners),
-    joinedload(Unit.order),
-    joinedload(Unit.revision),
-    joinedload(Unit.maintained_revision),
-)
+def _shown() -> list[ExecutableOption]:
+    """What a page about a unit shows."""
+    return [
+        selectinload(Unit.owners),
+        joinedload(Unit.order),
+        joinedload(Unit.revision),
+        joinedload(Unit.maintained_revision),
+    ]

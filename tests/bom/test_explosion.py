@@ -29,12 +29,12 @@ def numbers(**quantities: str) -> dict[str, Decimal]:
     return {ref: Decimal(quantity) for ref, quantity in quantities.items()}
 
 
-def test_X1_ten_coat_racks() -> None:  # noqa: N802
+def test_X1_ten_coat_racks() -> None:
     rack = content(take("POLE"), take("DOWEL", "6"), take("BASE"), take("ROD"))
     assert needs({"RACK": rack}, "RACK", "10") == numbers(POLE="10", DOWEL="60", BASE="10", ROD="10")
 
 
-def test_X2_output_scrap_and_units() -> None:  # noqa: N802
+def test_X2_output_scrap_and_units() -> None:
     table = content(
         take("VARNISH", "0.75", "L", scrap="0.04"),
         take("SCREW", "48", "pcs", scrap="0.02"),
@@ -56,32 +56,32 @@ def kit(scrap: str = "0") -> Boms:
     }
 
 
-def test_X3_a_kit_of_ten() -> None:  # noqa: N802
+def test_X3_a_kit_of_ten() -> None:
     assert needs(kit(), "PARENT", "7", "kits") == numbers(SCREW="84", WASHER="42")
 
 
-def test_X4_scrap_on_the_kit_is_not_rounded_on_the_way() -> None:  # noqa: N802
+def test_X4_scrap_on_the_kit_is_not_rounded_on_the_way() -> None:
     assert needs(kit("0.05"), "PARENT", "7", "kits") == numbers(SCREW="89", WASHER="45")
 
 
-def test_X5_two_sub_assemblies_of_a_batch_of_three() -> None:  # noqa: N802
+def test_X5_two_sub_assemblies_of_a_batch_of_three() -> None:
     boms = {"TOP": content(take("SUB", "2")), "SUB": content(take("RAW", "9"), output_quantity="3")}
     assert needs(boms, "TOP", "1") == numbers(RAW="6")
 
 
-def test_X6_inputs_round_up_and_outputs_round_down() -> None:  # noqa: N802
+def test_X6_inputs_round_up_and_outputs_round_down() -> None:
     nine = content(take("IN", "4"), output_quantity="9")
     assert needs({"P": nine}, "P", "3") == numbers(IN="2")
     assert round_up(Fraction(4, 3), "unit") == 2
     assert round_down(Fraction(8, 3), "unit") == 2
 
 
-def test_X7_a_dozen_is_twelve() -> None:  # noqa: N802
+def test_X7_a_dozen_is_twelve() -> None:
     explosion = explode("P", 1, {"P": content(take("EGG", "1", "dozen"))}.get)
     assert explosion.rows == (("EGG", "unit", Decimal(12)),)
 
 
-def test_X8_two_halves_of_a_piece_are_one_piece() -> None:  # noqa: N802
+def test_X8_two_halves_of_a_piece_are_one_piece() -> None:
     boms = {
         "P": content(take("A"), take("B")),
         "A": content(take("X", "0.4", "pcs")),
@@ -90,12 +90,12 @@ def test_X8_two_halves_of_a_piece_are_one_piece() -> None:  # noqa: N802
     assert explode("P", 1, boms.get).rows == (("X", "pcs", Decimal(1)),)
 
 
-def test_X9_a_setup_quantity_does_not_scale() -> None:  # noqa: N802
+def test_X9_a_setup_quantity_does_not_scale() -> None:
     paint = content(line("setting", "PAINT", "0", uom="L", setup="5"), line("each", "PAINT", "2", uom="L"))
     assert needs({"P": paint}, "P", "10") == numbers(PAINT="25")
 
 
-def test_X9_a_setup_quantity_counts_once_per_order_of_the_kit() -> None:  # noqa: N802
+def test_X9_a_setup_quantity_counts_once_per_order_of_the_kit() -> None:
     boms = {
         "P": content(line("left", "KIT", "2"), line("right", "KIT", "1")),
         "KIT": content(line("x", "X", "1", setup="5"), kind="kit"),
@@ -103,19 +103,19 @@ def test_X9_a_setup_quantity_counts_once_per_order_of_the_kit() -> None:  # noqa
     assert needs(boms, "P", "10", "kits") == numbers(X="40")
 
 
-def test_X10_cut_to_length_with_attrition() -> None:  # noqa: N802
+def test_X10_cut_to_length_with_attrition() -> None:
     boms = {"P": content(take("BAR", "4")), "BAR": content(take("ROD", "500", "mm", scrap="0.05"))}
     assert explode("P", 3, boms.get).rows == (("ROD", "m", Decimal("6.3")),)
 
 
-def test_X11_only_what_the_source_gives_is_exploded() -> None:  # noqa: N802
+def test_X11_only_what_the_source_gives_is_exploded() -> None:
     """Variants are chosen before: the source answers with the lines of the variant that is built."""
     whole = {"RED-BIG": content(take("WOOD"), take("CLOTH")), "RED-MEDIUM": content(take("CLOTH"))}
     assert needs(whole, "RED-BIG", "1") == numbers(WOOD="1", CLOTH="1")
     assert needs(whole, "RED-MEDIUM", "1") == numbers(CLOTH="1")
 
 
-def test_X12_kits_in_kits_are_exploded_and_a_sub_assembly_stays() -> None:  # noqa: N802
+def test_X12_kits_in_kits_are_exploded_and_a_sub_assembly_stays() -> None:
     boms = {
         "P": content(take("OUTER", "2"), take("SUB", "3")),
         "OUTER": content(take("INNER", "2"), take("TAPE"), kind="kit"),
@@ -126,16 +126,16 @@ def test_X12_kits_in_kits_are_exploded_and_a_sub_assembly_stays() -> None:  # no
     assert needs(boms, "P", "1") == numbers(SCREW="316", TAPE="2")
 
 
-def test_X13_a_little_grease_stays_a_little_grease() -> None:  # noqa: N802
+def test_X13_a_little_grease_stays_a_little_grease() -> None:
     assert explode("P", 1, {"P": content(take("GREASE", "0.001", "kg"))}.get).rows[0].quantity == Decimal("0.001")
 
 
-def test_X14_half_a_pack_twice_is_one_pack() -> None:  # noqa: N802
+def test_X14_half_a_pack_twice_is_one_pack() -> None:
     boms = {"ROVER": content(take("BOGIE", "2")), "BOGIE": content(take("BRACKET", "0.5"))}
     assert needs(boms, "ROVER", "1") == numbers(BRACKET="1")
 
 
-def test_X15_ten_levels_of_ten_are_exact() -> None:  # noqa: N802
+def test_X15_ten_levels_of_ten_are_exact() -> None:
     boms = {f"L{n}": content(take(f"L{n + 1}", "10")) for n in range(10)}
     assert needs(boms, "L0", "1") == {"L10": Decimal(10**10)}
 

@@ -37,15 +37,15 @@ A5 = content(line("a", quantity="5"), line("b"), operations=[operation("o"), ope
 A6 = content(line("a", quantity="6"), line("b"), operations=[operation("o"), operation("p", 20)])
 
 
-def test_M1_only_we_changed() -> None:  # noqa: N802
+def test_M1_only_we_changed() -> None:
     assert done(merge(B, B, A5)) == A5
 
 
-def test_M2_only_they_changed() -> None:  # noqa: N802
+def test_M2_only_they_changed() -> None:
     assert done(merge(B, A5, B)) == A5
 
 
-def test_M3_the_same_change_twice_is_one_change() -> None:  # noqa: N802
+def test_M3_the_same_change_twice_is_one_change() -> None:
     theirs = content(line("a", quantity="5"), line("b", note="theirs"))
     ours = content(line("a", quantity="5"), line("b"), line("c"))
     base = content(line("a", quantity="4"), line("b"))
@@ -53,14 +53,14 @@ def test_M3_the_same_change_twice_is_one_change() -> None:  # noqa: N802
     assert merged == content(line("a", quantity="5"), line("b", note="theirs"), line("c"))
 
 
-def test_M4_a_quantity_and_a_note_are_both_kept() -> None:  # noqa: N802
+def test_M4_a_quantity_and_a_note_are_both_kept() -> None:
     merged = done(
         merge(content(line("a")), content(line("a", quantity="5")), content(line("a", note="glue the lower end")))
     )
     assert merged == content(line("a", quantity="5", note="glue the lower end"))
 
 
-def test_M5_two_quantities_are_a_conflict() -> None:  # noqa: N802
+def test_M5_two_quantities_are_a_conflict() -> None:
     result = merge(B, A5, A6)
     assert only(result) == "a:demand"
     (conflict,) = result.conflicts
@@ -74,26 +74,26 @@ def test_M5_two_quantities_are_a_conflict() -> None:  # noqa: N802
     assert (other["quantity"], other["component"]) == ("5.5", "A")
 
 
-def test_M6_a_quantity_and_its_unit_are_one_group() -> None:  # noqa: N802
+def test_M6_a_quantity_and_its_unit_are_one_group() -> None:
     base, theirs, ours = content(line("a")), content(line("a", quantity="2")), content(line("a", uom="dozen"))
     assert only(merge(base, theirs, ours)) == "a:demand"
 
 
-def test_M7_another_component_and_another_quantity() -> None:  # noqa: N802
+def test_M7_another_component_and_another_quantity() -> None:
     base, theirs, ours = content(line("a", "X")), content(line("a", "Y")), content(line("a", "X", "2"))
     result = merge(base, theirs, ours)
     assert only(result) == "a:demand"
     assert row(done(result.resolve({"a:demand": "theirs"})), "a")["component"] == "Y"
 
 
-def test_M8_deleted_by_them_and_untouched_by_us_is_deleted() -> None:  # noqa: N802
+def test_M8_deleted_by_them_and_untouched_by_us_is_deleted() -> None:
     base = content(line("a"), line("b"))
     assert done(merge(base, content(line("b")), content(line("a"), line("b"), line("c")))) == content(
         line("b"), line("c")
     )
 
 
-def test_M9_deleted_and_modified_is_a_conflict() -> None:  # noqa: N802
+def test_M9_deleted_and_modified_is_a_conflict() -> None:
     base = content(line("a"), line("b"))
     result = merge(base, content(line("b")), content(line("a", quantity="2"), line("b")))
     assert only(result) == "a:row"
@@ -112,7 +112,7 @@ def rods(theirs: str = "1", ours: str = "1") -> Merge:
     )
 
 
-def test_M10_the_rod_added_twice_is_a_conflict() -> None:  # noqa: N802
+def test_M10_the_rod_added_twice_is_a_conflict() -> None:
     result = rods()
     assert only(result) == "a+b:duplicate"
     (conflict,) = result.conflicts
@@ -124,11 +124,11 @@ def test_M10_the_rod_added_twice_is_a_conflict() -> None:  # noqa: N802
     assert [(r.uid, r.quantity) for r in summed.lines] == [("pole", 1), ("a", 2)]
 
 
-def test_M10_other_quantities_have_no_default() -> None:  # noqa: N802
+def test_M10_other_quantities_have_no_default() -> None:
     assert rods("1", "2").conflicts[0].default is None
 
 
-def test_M10_other_operations_are_no_duplicate() -> None:  # noqa: N802
+def test_M10_other_operations_are_no_duplicate() -> None:
     operations = [operation("o"), operation("p", 20)]
     result = merge(
         content(operations=operations),
@@ -138,7 +138,7 @@ def test_M10_other_operations_are_no_duplicate() -> None:  # noqa: N802
     assert len(done(result).lines) == 2
 
 
-def test_M10_the_same_operation_added_twice_keeps_the_lines_of_the_one_dropped() -> None:  # noqa: N802
+def test_M10_the_same_operation_added_twice_keeps_the_lines_of_the_one_dropped() -> None:
     result = merge(
         content(line("pole")),
         content(line("pole"), operations=[operation("a", name="Fit rod")]),
@@ -150,13 +150,13 @@ def test_M10_the_same_operation_added_twice_keeps_the_lines_of_the_one_dropped()
     assert [r.uid for r in merged.operations] == ["a"]
 
 
-def test_M11_different_additions_are_both_kept() -> None:  # noqa: N802
+def test_M11_different_additions_are_both_kept() -> None:
     base = content(line("x"))
     merged = done(merge(base, content(line("x"), line("a")), content(line("x"), line("b"))))
     assert [r.uid for r in merged.lines] == ["x", "a", "b"]
 
 
-def test_M12_an_operation_deleted_under_a_new_line() -> None:  # noqa: N802
+def test_M12_an_operation_deleted_under_a_new_line() -> None:
     result = merge(
         content(line("x"), operations=[operation("o"), operation("p", 20)]),
         content(line("x"), operations=[operation("p", 20)]),
@@ -169,7 +169,7 @@ def test_M12_an_operation_deleted_under_a_new_line() -> None:  # noqa: N802
     assert (row(kept, "n")["operation"], [o.uid for o in kept.operations]) == ("o", ["o", "p"])
 
 
-def test_M12_an_operation_deleted_under_a_changed_line() -> None:  # noqa: N802
+def test_M12_an_operation_deleted_under_a_changed_line() -> None:
     result = merge(
         content(line("x", operation="o"), operations=[operation("o")]),
         content(line("x")),
@@ -178,7 +178,7 @@ def test_M12_an_operation_deleted_under_a_changed_line() -> None:  # noqa: N802
     assert only(result) == "x:operation"
 
 
-def test_M12_an_operation_deleted_under_an_untouched_line_is_clean() -> None:  # noqa: N802
+def test_M12_an_operation_deleted_under_an_untouched_line_is_clean() -> None:
     merged = done(
         merge(
             content(line("x", operation="o"), line("y"), operations=[operation("o")]),
@@ -189,7 +189,7 @@ def test_M12_an_operation_deleted_under_an_untouched_line_is_clean() -> None:  #
     assert merged == content(line("x"), line("y", note="n"))
 
 
-def test_M13_another_output_quantity_changes_what_every_number_means() -> None:  # noqa: N802
+def test_M13_another_output_quantity_changes_what_every_number_means() -> None:
     base, theirs = content(line("a")), content(line("a"), output_quantity="10")
     result = merge(base, theirs, content(line("a", quantity="2")))
     assert only(result) == "header:output"
@@ -201,7 +201,7 @@ def test_M13_another_output_quantity_changes_what_every_number_means() -> None: 
     assert noted == content(line("a", note="n"), output_quantity="10")
 
 
-def test_M14_a_new_operation_follows_its_neighbour_into_the_new_order() -> None:  # noqa: N802
+def test_M14_a_new_operation_follows_its_neighbour_into_the_new_order() -> None:
     merged = done(
         merge(
             content(operations=[operation("o", 10), operation("p", 20), operation("q", 30)]),
@@ -213,7 +213,7 @@ def test_M14_a_new_operation_follows_its_neighbour_into_the_new_order() -> None:
     assert all(one.sequence < other.sequence for one, other in pairwise(merged.ordered_operations))
 
 
-def test_M14_only_the_same_operation_moved_twice_is_a_conflict() -> None:  # noqa: N802
+def test_M14_only_the_same_operation_moved_twice_is_a_conflict() -> None:
     base = content(operations=[operation("o", 10), operation("p", 20), operation("q", 30), operation("r", 40)])
     first = content(operations=[operation("p", 20), operation("o", 25), operation("q", 30), operation("r", 40)])
     last = content(operations=[operation("p", 20), operation("q", 30), operation("r", 40), operation("o", 45)])
@@ -225,7 +225,7 @@ def test_M14_only_the_same_operation_moved_twice_is_a_conflict() -> None:  # noq
     assert [o.uid for o in done(merge(base, first, other)).ordered_operations] == ["r", "p", "o", "q"]
 
 
-def test_M15_a_document_replaced_twice_is_a_conflict() -> None:  # noqa: N802
+def test_M15_a_document_replaced_twice_is_a_conflict() -> None:
     sides = [content(documents=[document("d", sha256=sha)]) for sha in ("aa", "bb", "cc")]
     result = merge(*sides)
     assert only(result) == "d:file"
@@ -233,7 +233,7 @@ def test_M15_a_document_replaced_twice_is_a_conflict() -> None:  # noqa: N802
     assert [d.sha256 for d in merged.documents] == ["cc"]
 
 
-def test_M15_two_new_documents_of_one_name_never_stand_side_by_side_unasked() -> None:  # noqa: N802
+def test_M15_two_new_documents_of_one_name_never_stand_side_by_side_unasked() -> None:
     added = [content(line("a"), documents=[document(uid, sha256=sha)]) for uid, sha in (("d", "bb"), ("e", "cc"))]
     result = merge(content(line("a")), *added)
     assert only(result) == "d+e:duplicate"
@@ -241,14 +241,14 @@ def test_M15_two_new_documents_of_one_name_never_stand_side_by_side_unasked() ->
     assert [d.uid for d in done(alike).documents] == ["d"]
 
 
-def test_M16_deleted_in_both_is_deleted() -> None:  # noqa: N802
+def test_M16_deleted_in_both_is_deleted() -> None:
     base = content(line("a"), line("b"))
     assert done(merge(base, content(line("b"), line("c")), content(line("b"), line("d")))) == content(
         line("b"), line("c"), line("d")
     )
 
 
-def test_M17_a_revert_is_merged_like_any_change() -> None:  # noqa: N802
+def test_M17_a_revert_is_merged_like_any_change() -> None:
     v2 = content(line("a"), line("rod"))
     v3_like_v1 = content(line("a"))
     ours = content(line("a", note="oak"), line("rod"))
@@ -257,7 +257,7 @@ def test_M17_a_revert_is_merged_like_any_change() -> None:  # noqa: N802
     assert [(c.kind, c.uid) for c in compare(ours, merged)] == [("remove", "rod")]
 
 
-def test_M18_a_change_that_is_in_already() -> None:  # noqa: N802
+def test_M18_a_change_that_is_in_already() -> None:
     theirs = content(line("a", quantity="5"), line("b"), line("new"))
     ours = content(line("a", quantity="5"), line("b"))
     result = merge(content(line("a"), line("b")), theirs, ours)
@@ -265,7 +265,7 @@ def test_M18_a_change_that_is_in_already() -> None:  # noqa: N802
     assert not merge(content(line("a")), theirs, content(line("a"), line("x"))).already_contained
 
 
-def test_M19_a_clean_merge_may_still_be_a_cycle() -> None:  # noqa: N802
+def test_M19_a_clean_merge_may_still_be_a_cycle() -> None:
     """The merge says nothing about structure; the gates that guard every activation do."""
     base = content(line("x"))
     merged = done(merge(base, content(line("x"), line("sub", "SUB")), content(line("x", note="n"))))
