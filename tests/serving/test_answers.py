@@ -14,6 +14,8 @@ from app.foundation.logs import JsonLines, without_secrets
 from app.serving import health
 from app.serving.compression import zstd
 
+ROOT = Path(__file__).resolve().parents[2]
+
 
 def test_a_browser_with_zstd_gets_zstd(client: FlaskClient) -> None:
     answer = client.get("/login", headers={"Accept-Encoding": "gzip, zstd"})
@@ -43,9 +45,12 @@ def test_a_small_answer_stays_as_it_is(client: FlaskClient) -> None:
 
 
 def test_a_script_is_packed_and_kept_for_ever(client: FlaskClient, app: Flask) -> None:
-    answer = client.get(f"/static/{app.config['BUILD']}/js/app.js", headers={"Accept-Encoding": "gzip"})
+    answer = client.get(f"/static/{app.config['BUILD']}/vendor/htmx.min.js", headers={"Accept-Encoding": "gzip"})
     assert answer.status_code == 200
+    assert answer.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(answer.data) == (ROOT / "static" / "vendor" / "htmx.min.js").read_bytes()
     assert "immutable" in answer.headers["Cache-Control"]
+    answer.close()
 
 
 def test_healthz_asks_no_database(client: FlaskClient, queries: list[str]) -> None:
