@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 _APP = Path(__file__).resolve().parent.parent
+_STOREYS = ("foundation", "people", "traits", "catalog", "bom")  # the rooms stand on these
 _REVISION = re.compile(r"^revision(?:: str)? = [\"']([^\"']+)[\"']", re.MULTILINE)
 _DOWN = re.compile(r"^down_revision(?:: [^=]+)? = (?:None|[\"']([^\"']*)[\"'])", re.MULTILINE)
 
@@ -75,9 +76,14 @@ def current(connection: Connection) -> str | None:
     return None if found is None else str(found)
 
 
+def _from_below(path: Path) -> tuple[int, str]:
+    storey = path.relative_to(_APP).parts[0]
+    return (_STOREYS.index(storey) if storey in _STOREYS else len(_STOREYS)), str(path)
+
+
 def load_models() -> None:
     """Import every module that declares a table or a trigger, so that the metadata and the registry are complete."""
-    for path in sorted(_APP.rglob("*.py")):
+    for path in sorted(_APP.rglob("*.py"), key=_from_below):
         parts = path.relative_to(_APP).with_suffix("").parts
         if "_bundle" in parts or path == Path(__file__).resolve():
             continue

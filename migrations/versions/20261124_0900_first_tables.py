@@ -41,67 +41,6 @@ def upgrade() -> None:
     )
     op.create_index("ix_audit_row_table_name_row_pk_id", "audit_row", ["table_name", "row_pk", "id"], unique=False)
     op.create_table(
-        "bom",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("product_id", sa.Integer(), nullable=False),
-        sa.Column("code", sa.String(length=24), nullable=False),
-        sa.Column("sequence", sa.Integer(), nullable=False),
-        sa.Column("active_revision_id", sa.Integer(), nullable=True),
-        sa.Column("last_number", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["active_revision_id"],
-            ["bom_revision.id"],
-            name=op.f("fk_bom_active_revision_id_bom_revision"),
-            use_alter=True,
-        ),
-        sa.ForeignKeyConstraint(["product_id"], ["product.id"], name=op.f("fk_bom_product_id_product"), use_alter=True),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_bom")),
-        sa.UniqueConstraint("product_id", "code", name=op.f("uq_bom_product_id_code")),
-    )
-    op.create_index(op.f("ix_bom_active_revision_id"), "bom", ["active_revision_id"], unique=False)
-    op.create_table(
-        "bom_revision",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("bom_id", sa.Integer(), nullable=False),
-        sa.Column("number", sa.Integer(), nullable=False),
-        sa.Column("state", sa.String(length=24), nullable=False),
-        sa.Column("based_on_id", sa.Integer(), nullable=True),
-        sa.Column("eco_id", sa.Integer(), nullable=True),
-        sa.Column("content_hash", sa.String(length=80), nullable=True),
-        sa.Column("output_quantity", sa.BigInteger(), nullable=False),
-        sa.Column("uom_id", sa.Integer(), nullable=False),
-        sa.Column("kind", sa.String(length=24), nullable=False),
-        sa.Column("note", sa.String(length=400), nullable=False),
-        sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("created_by_id", sa.Integer(), nullable=True),
-        sa.Column("released_at", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint("output_quantity > 0", name=op.f("ck_bom_revision_output")),
-        sa.ForeignKeyConstraint(
-            ["based_on_id"], ["bom_revision.id"], name=op.f("fk_bom_revision_based_on_id_bom_revision"), use_alter=True
-        ),
-        sa.ForeignKeyConstraint(["bom_id"], ["bom.id"], name=op.f("fk_bom_revision_bom_id_bom"), use_alter=True),
-        sa.ForeignKeyConstraint(
-            ["created_by_id"], ["person.id"], name=op.f("fk_bom_revision_created_by_id_person"), use_alter=True
-        ),
-        sa.ForeignKeyConstraint(["eco_id"], ["record.id"], name=op.f("fk_bom_revision_eco_id_record"), use_alter=True),
-        sa.ForeignKeyConstraint(
-            ["uom_id"], ["unit_of_measure.id"], name=op.f("fk_bom_revision_uom_id_unit_of_measure"), use_alter=True
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_bom_revision")),
-        sa.UniqueConstraint("bom_id", "number", name=op.f("uq_bom_revision_bom_id_number")),
-    )
-    op.create_index(op.f("ix_bom_revision_based_on_id"), "bom_revision", ["based_on_id"], unique=False)
-    op.create_index(op.f("ix_bom_revision_eco_id"), "bom_revision", ["eco_id"], unique=False)
-    op.create_index(
-        "uq_bom_revision_one_active",
-        "bom_revision",
-        ["bom_id"],
-        unique=True,
-        sqlite_where=sa.text("state = 'active'"),
-        postgresql_where=sa.text("state = 'active'"),
-    )
-    op.create_table(
         "customer",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("name", sa.String(length=120), nullable=False),
@@ -204,6 +143,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_site")),
     )
     op.create_table(
+        "stored_file",
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("media_type", sa.String(length=40), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("sha256", name=op.f("pk_stored_file")),
+    )
+    op.create_table(
         "tag",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("name", sa.String(length=40), nullable=False),
@@ -257,41 +204,6 @@ def upgrade() -> None:
         sa.UniqueConstraint("team_id", name=op.f("uq_board_team_id")),
     )
     op.create_table(
-        "bom_document",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("revision_id", sa.Integer(), nullable=False),
-        sa.Column("uid", sa.String(length=36), nullable=False),
-        sa.Column("name", sa.String(length=200), nullable=False),
-        sa.Column("sha256", sa.String(length=64), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["revision_id"], ["bom_revision.id"], name=op.f("fk_bom_document_revision_id_bom_revision")
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_bom_document")),
-        sa.UniqueConstraint("revision_id", "uid", name=op.f("uq_bom_document_revision_id_uid")),
-    )
-    op.create_table(
-        "bom_operation",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("revision_id", sa.Integer(), nullable=False),
-        sa.Column("uid", sa.String(length=36), nullable=False),
-        sa.Column("sequence", sa.Integer(), nullable=False),
-        sa.Column("name", sa.String(length=120), nullable=False),
-        sa.Column("work_centre_id", sa.Integer(), nullable=False),
-        sa.Column("minutes", sa.BigInteger(), nullable=False),
-        sa.Column("note", sa.String(length=400), nullable=False),
-        sa.Column("version", sa.Integer(), nullable=False),
-        sa.CheckConstraint("minutes >= 0", name=op.f("ck_bom_operation_minutes")),
-        sa.ForeignKeyConstraint(
-            ["revision_id"], ["bom_revision.id"], name=op.f("fk_bom_operation_revision_id_bom_revision")
-        ),
-        sa.ForeignKeyConstraint(
-            ["work_centre_id"], ["work_centre.id"], name=op.f("fk_bom_operation_work_centre_id_work_centre")
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_bom_operation")),
-        sa.UniqueConstraint("revision_id", "uid", name=op.f("uq_bom_operation_revision_id_uid")),
-    )
-    op.create_index(op.f("ix_bom_operation_work_centre_id"), "bom_operation", ["work_centre_id"], unique=False)
-    op.create_table(
         "person",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("name", sa.String(length=80), nullable=False),
@@ -332,41 +244,24 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_product_name"), "product", ["name"], unique=False)
     op.create_table(
-        "revision_rollup",
-        sa.Column("revision_id", sa.Integer(), nullable=False),
-        sa.Column("cost", sa.BigInteger(), nullable=False),
-        sa.Column("minutes", sa.BigInteger(), nullable=False),
-        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["revision_id"], ["bom_revision.id"], name=op.f("fk_revision_rollup_revision_id_bom_revision")
-        ),
-        sa.PrimaryKeyConstraint("revision_id", name=op.f("pk_revision_rollup")),
-    )
-    op.create_table(
-        "bom_line",
+        "bom",
         sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("revision_id", sa.Integer(), nullable=False),
-        sa.Column("uid", sa.String(length=36), nullable=False),
-        sa.Column("position", sa.Integer(), nullable=False),
-        sa.Column("component_id", sa.Integer(), nullable=False),
-        sa.Column("quantity", sa.BigInteger(), nullable=False),
-        sa.Column("uom_id", sa.Integer(), nullable=False),
-        sa.Column("scrap", sa.BigInteger(), nullable=False),
-        sa.Column("setup", sa.BigInteger(), nullable=False),
-        sa.Column("operation_uid", sa.String(length=36), nullable=True),
-        sa.Column("note", sa.String(length=400), nullable=False),
-        sa.Column("designators", sa.JSON(), nullable=False),
-        sa.Column("version", sa.Integer(), nullable=False),
-        sa.CheckConstraint("quantity >= 0", name=op.f("ck_bom_line_quantity")),
-        sa.ForeignKeyConstraint(["component_id"], ["product.id"], name=op.f("fk_bom_line_component_id_product")),
+        sa.Column("product_id", sa.Integer(), nullable=False),
+        sa.Column("code", sa.String(length=24), nullable=False),
+        sa.Column("sequence", sa.Integer(), nullable=False),
+        sa.Column("active_revision_id", sa.Integer(), nullable=True),
+        sa.Column("last_number", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["revision_id"], ["bom_revision.id"], name=op.f("fk_bom_line_revision_id_bom_revision")
+            ["active_revision_id"],
+            ["bom_revision.id"],
+            name=op.f("fk_bom_active_revision_id_bom_revision"),
+            use_alter=True,
         ),
-        sa.ForeignKeyConstraint(["uom_id"], ["unit_of_measure.id"], name=op.f("fk_bom_line_uom_id_unit_of_measure")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_bom_line")),
-        sa.UniqueConstraint("revision_id", "uid", name=op.f("uq_bom_line_revision_id_uid")),
+        sa.ForeignKeyConstraint(["product_id"], ["product.id"], name=op.f("fk_bom_product_id_product")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_bom")),
+        sa.UniqueConstraint("product_id", "code", name=op.f("uq_bom_product_id_code")),
     )
-    op.create_index("ix_bom_line_component_id_revision_id", "bom_line", ["component_id", "revision_id"], unique=False)
+    op.create_index(op.f("ix_bom_active_revision_id"), "bom", ["active_revision_id"], unique=False)
     op.create_table(
         "browser_session",
         sa.Column("id_hash", sa.String(length=64), nullable=False),
@@ -505,27 +400,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("stage_id", name=op.f("pk_stage_rule")),
     )
     op.create_table(
-        "activation",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("bom_id", sa.Integer(), nullable=False),
-        sa.Column("revision_id", sa.Integer(), nullable=False),
-        sa.Column("from_ts", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("eco_id", sa.Integer(), nullable=True),
-        sa.Column("actor_id", sa.Integer(), nullable=True),
-        sa.Column("kind", sa.String(length=24), nullable=False),
-        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(["actor_id"], ["person.id"], name=op.f("fk_activation_actor_id_person")),
-        sa.ForeignKeyConstraint(["bom_id"], ["bom.id"], name=op.f("fk_activation_bom_id_bom")),
-        sa.ForeignKeyConstraint(["eco_id"], ["record.id"], name=op.f("fk_activation_eco_id_record")),
-        sa.ForeignKeyConstraint(
-            ["revision_id"], ["bom_revision.id"], name=op.f("fk_activation_revision_id_bom_revision")
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_activation")),
-    )
-    op.create_index("ix_activation_bom_id_from_ts", "activation", ["bom_id", "from_ts", "id"], unique=False)
-    op.create_index(op.f("ix_activation_eco_id"), "activation", ["eco_id"], unique=False)
-    op.create_index(op.f("ix_activation_revision_id"), "activation", ["revision_id"], unique=False)
-    op.create_table(
         "board_change",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("board_id", sa.Integer(), nullable=False),
@@ -548,6 +422,46 @@ def upgrade() -> None:
         sa.UniqueConstraint("board_id", "version", name=op.f("uq_board_change_board_id_version")),
     )
     op.create_table(
+        "bom_revision",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("bom_id", sa.Integer(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(length=24), nullable=False),
+        sa.Column("based_on_id", sa.Integer(), nullable=True),
+        sa.Column("eco_id", sa.Integer(), nullable=True),
+        sa.Column("content_hash", sa.String(length=80), nullable=True),
+        sa.Column("output_quantity", sa.BigInteger(), nullable=False),
+        sa.Column("uom_id", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.String(length=24), nullable=False),
+        sa.Column("note", sa.String(length=400), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("created_by_id", sa.Integer(), nullable=True),
+        sa.Column("released_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("output_quantity > 0", name=op.f("ck_bom_revision_output")),
+        sa.ForeignKeyConstraint(
+            ["based_on_id"], ["bom_revision.id"], name=op.f("fk_bom_revision_based_on_id_bom_revision")
+        ),
+        sa.ForeignKeyConstraint(["bom_id"], ["bom.id"], name=op.f("fk_bom_revision_bom_id_bom")),
+        sa.ForeignKeyConstraint(["created_by_id"], ["person.id"], name=op.f("fk_bom_revision_created_by_id_person")),
+        sa.ForeignKeyConstraint(["eco_id"], ["record.id"], name=op.f("fk_bom_revision_eco_id_record")),
+        sa.ForeignKeyConstraint(
+            ["uom_id"], ["unit_of_measure.id"], name=op.f("fk_bom_revision_uom_id_unit_of_measure")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_bom_revision")),
+        sa.UniqueConstraint("bom_id", "number", name=op.f("uq_bom_revision_bom_id_number")),
+    )
+    op.create_index(op.f("ix_bom_revision_based_on_id"), "bom_revision", ["based_on_id"], unique=False)
+    op.create_index(op.f("ix_bom_revision_eco_id"), "bom_revision", ["eco_id"], unique=False)
+    op.create_index(
+        "uq_bom_revision_one_active",
+        "bom_revision",
+        ["bom_id"],
+        unique=True,
+        sqlite_where=sa.text("state = 'active'"),
+        postgresql_where=sa.text("state = 'active'"),
+    )
+    op.create_table(
         "eco",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("type_id", sa.Integer(), nullable=False),
@@ -567,6 +481,214 @@ def upgrade() -> None:
     op.create_index(op.f("ix_eco_bom_id"), "eco", ["bom_id"], unique=False)
     op.create_index(op.f("ix_eco_product_id"), "eco", ["product_id"], unique=False)
     op.create_index(op.f("ix_eco_type_id"), "eco", ["type_id"], unique=False)
+    op.create_table(
+        "entry",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("record_id", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.String(length=24), nullable=False),
+        sa.Column("author_id", sa.Integer(), nullable=True),
+        sa.Column("incoming", sa.Boolean(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("verb", sa.String(length=40), nullable=True),
+        sa.Column("data", sa.JSON(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["author_id"], ["person.id"], name=op.f("fk_entry_author_id_person")),
+        sa.ForeignKeyConstraint(
+            ["record_id"], ["record.id"], name=op.f("fk_entry_record_id_record"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_entry")),
+    )
+    op.create_index("ix_entry_record_id_id", "entry", ["record_id", "id"], unique=False)
+    op.create_table(
+        "follower",
+        sa.Column("record_id", sa.Integer(), nullable=False),
+        sa.Column("person_id", sa.Integer(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["person_id"], ["person.id"], name=op.f("fk_follower_person_id_person"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["record_id"], ["record.id"], name=op.f("fk_follower_record_id_record"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("record_id", "person_id", name=op.f("pk_follower")),
+    )
+    op.create_index(op.f("ix_follower_person_id"), "follower", ["person_id"], unique=False)
+    op.create_table(
+        "link",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("from_id", sa.Integer(), nullable=False),
+        sa.Column("to_id", sa.Integer(), nullable=False),
+        sa.Column("by_id", sa.Integer(), nullable=True),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("from_id <> to_id", name=op.f("ck_link_not_itself")),
+        sa.ForeignKeyConstraint(["by_id"], ["person.id"], name=op.f("fk_link_by_id_person")),
+        sa.ForeignKeyConstraint(["from_id"], ["record.id"], name=op.f("fk_link_from_id_record"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["to_id"], ["record.id"], name=op.f("fk_link_to_id_record"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_link")),
+        sa.UniqueConstraint("from_id", "to_id", name=op.f("uq_link_from_id_to_id")),
+    )
+    op.create_index(op.f("ix_link_to_id"), "link", ["to_id"], unique=False)
+    op.create_table(
+        "record_tag",
+        sa.Column("record_id", sa.Integer(), nullable=False),
+        sa.Column("tag_id", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["record_id"], ["record.id"], name=op.f("fk_record_tag_record_id_record"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["tag_id"], ["tag.id"], name=op.f("fk_record_tag_tag_id_tag"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("record_id", "tag_id", name=op.f("pk_record_tag")),
+    )
+    op.create_index(op.f("ix_record_tag_tag_id"), "record_tag", ["tag_id"], unique=False)
+    op.create_table(
+        "activation",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("bom_id", sa.Integer(), nullable=False),
+        sa.Column("revision_id", sa.Integer(), nullable=False),
+        sa.Column("from_ts", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("eco_id", sa.Integer(), nullable=True),
+        sa.Column("actor_id", sa.Integer(), nullable=True),
+        sa.Column("kind", sa.String(length=24), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["actor_id"], ["person.id"], name=op.f("fk_activation_actor_id_person")),
+        sa.ForeignKeyConstraint(["bom_id"], ["bom.id"], name=op.f("fk_activation_bom_id_bom")),
+        sa.ForeignKeyConstraint(["eco_id"], ["record.id"], name=op.f("fk_activation_eco_id_record")),
+        sa.ForeignKeyConstraint(
+            ["revision_id"], ["bom_revision.id"], name=op.f("fk_activation_revision_id_bom_revision")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_activation")),
+    )
+    op.create_index("ix_activation_bom_id_from_ts", "activation", ["bom_id", "from_ts", "id"], unique=False)
+    op.create_index(op.f("ix_activation_eco_id"), "activation", ["eco_id"], unique=False)
+    op.create_index(op.f("ix_activation_revision_id"), "activation", ["revision_id"], unique=False)
+    op.create_table(
+        "approval",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("eco_id", sa.Integer(), nullable=False),
+        sa.Column("stage_id", sa.Integer(), nullable=False),
+        sa.Column("person_id", sa.Integer(), nullable=False),
+        sa.Column("verdict", sa.String(length=24), nullable=False),
+        sa.Column("meaning", sa.String(length=24), nullable=False),
+        sa.Column("comment", sa.Text(), nullable=False),
+        sa.Column("printed_name", sa.String(length=80), nullable=False),
+        sa.Column("zone", sa.String(length=64), nullable=False),
+        sa.Column("content_hash", sa.String(length=80), nullable=False),
+        sa.Column("signed", sa.JSON(), nullable=False),
+        sa.Column("via", sa.String(length=16), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("voided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("void_reason", sa.String(length=200), nullable=False),
+        sa.ForeignKeyConstraint(["eco_id"], ["eco.id"], name=op.f("fk_approval_eco_id_eco"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["person_id"], ["person.id"], name=op.f("fk_approval_person_id_person")),
+        sa.ForeignKeyConstraint(["stage_id"], ["stage.id"], name=op.f("fk_approval_stage_id_stage")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_approval")),
+    )
+    op.create_index("ix_approval_eco_id_stage_id", "approval", ["eco_id", "stage_id"], unique=False)
+    op.create_index(op.f("ix_approval_person_id"), "approval", ["person_id"], unique=False)
+    op.create_index(
+        "uq_approval_one_approved",
+        "approval",
+        ["eco_id", "stage_id", "person_id"],
+        unique=True,
+        sqlite_where=sa.text("verdict = 'approved' and voided_at is null"),
+        postgresql_where=sa.text("verdict = 'approved' and voided_at is null"),
+    )
+    op.create_table(
+        "attachment",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("record_id", sa.Integer(), nullable=False),
+        sa.Column("entry_id", sa.Integer(), nullable=True),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("name", sa.String(length=120), nullable=False),
+        sa.Column("media_type", sa.String(length=40), nullable=False),
+        sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("width", sa.Integer(), nullable=False),
+        sa.Column("height", sa.Integer(), nullable=False),
+        sa.Column("is_public", sa.Boolean(), nullable=False),
+        sa.Column("by_id", sa.Integer(), nullable=True),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["by_id"], ["person.id"], name=op.f("fk_attachment_by_id_person")),
+        sa.ForeignKeyConstraint(
+            ["entry_id"], ["entry.id"], name=op.f("fk_attachment_entry_id_entry"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["record_id"], ["record.id"], name=op.f("fk_attachment_record_id_record"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["sha256"], ["stored_file.sha256"], name=op.f("fk_attachment_sha256_stored_file")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_attachment")),
+    )
+    op.create_index(op.f("ix_attachment_entry_id"), "attachment", ["entry_id"], unique=False)
+    op.create_index(op.f("ix_attachment_record_id"), "attachment", ["record_id"], unique=False)
+    op.create_index(op.f("ix_attachment_sha256"), "attachment", ["sha256"], unique=False)
+    op.create_table(
+        "bom_document",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("revision_id", sa.Integer(), nullable=False),
+        sa.Column("uid", sa.String(length=36), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["revision_id"], ["bom_revision.id"], name=op.f("fk_bom_document_revision_id_bom_revision")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_bom_document")),
+        sa.UniqueConstraint("revision_id", "uid", name=op.f("uq_bom_document_revision_id_uid")),
+    )
+    op.create_table(
+        "bom_line",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("revision_id", sa.Integer(), nullable=False),
+        sa.Column("uid", sa.String(length=36), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("component_id", sa.Integer(), nullable=False),
+        sa.Column("quantity", sa.BigInteger(), nullable=False),
+        sa.Column("uom_id", sa.Integer(), nullable=False),
+        sa.Column("scrap", sa.BigInteger(), nullable=False),
+        sa.Column("setup", sa.BigInteger(), nullable=False),
+        sa.Column("operation_uid", sa.String(length=36), nullable=True),
+        sa.Column("note", sa.String(length=400), nullable=False),
+        sa.Column("designators", sa.JSON(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.CheckConstraint("quantity >= 0", name=op.f("ck_bom_line_quantity")),
+        sa.ForeignKeyConstraint(["component_id"], ["product.id"], name=op.f("fk_bom_line_component_id_product")),
+        sa.ForeignKeyConstraint(
+            ["revision_id"], ["bom_revision.id"], name=op.f("fk_bom_line_revision_id_bom_revision")
+        ),
+        sa.ForeignKeyConstraint(["uom_id"], ["unit_of_measure.id"], name=op.f("fk_bom_line_uom_id_unit_of_measure")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_bom_line")),
+        sa.UniqueConstraint("revision_id", "uid", name=op.f("uq_bom_line_revision_id_uid")),
+    )
+    op.create_index("ix_bom_line_component_id_revision_id", "bom_line", ["component_id", "revision_id"], unique=False)
+    op.create_table(
+        "bom_operation",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("revision_id", sa.Integer(), nullable=False),
+        sa.Column("uid", sa.String(length=36), nullable=False),
+        sa.Column("sequence", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=120), nullable=False),
+        sa.Column("work_centre_id", sa.Integer(), nullable=False),
+        sa.Column("minutes", sa.BigInteger(), nullable=False),
+        sa.Column("note", sa.String(length=400), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.CheckConstraint("minutes >= 0", name=op.f("ck_bom_operation_minutes")),
+        sa.ForeignKeyConstraint(
+            ["revision_id"], ["bom_revision.id"], name=op.f("fk_bom_operation_revision_id_bom_revision")
+        ),
+        sa.ForeignKeyConstraint(
+            ["work_centre_id"], ["work_centre.id"], name=op.f("fk_bom_operation_work_centre_id_work_centre")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_bom_operation")),
+        sa.UniqueConstraint("revision_id", "uid", name=op.f("uq_bom_operation_revision_id_uid")),
+    )
+    op.create_index(op.f("ix_bom_operation_work_centre_id"), "bom_operation", ["work_centre_id"], unique=False)
+    op.create_table(
+        "eco_editor",
+        sa.Column("eco_id", sa.Integer(), nullable=False),
+        sa.Column("person_id", sa.Integer(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["eco_id"], ["eco.id"], name=op.f("fk_eco_editor_eco_id_eco"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["person_id"], ["person.id"], name=op.f("fk_eco_editor_person_id_person")),
+        sa.PrimaryKeyConstraint("eco_id", "person_id", name=op.f("pk_eco_editor")),
+    )
+    op.create_index(op.f("ix_eco_editor_person_id"), "eco_editor", ["person_id"], unique=False)
     op.create_table(
         "manufacturing_order",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -595,16 +717,35 @@ def upgrade() -> None:
     op.create_index(op.f("ix_manufacturing_order_product_id"), "manufacturing_order", ["product_id"], unique=False)
     op.create_index(op.f("ix_manufacturing_order_revision_id"), "manufacturing_order", ["revision_id"], unique=False)
     op.create_table(
-        "record_tag",
+        "mention",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("entry_id", sa.Integer(), nullable=False),
+        sa.Column("person_id", sa.Integer(), nullable=False),
         sa.Column("record_id", sa.Integer(), nullable=False),
-        sa.Column("tag_id", sa.Integer(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["entry_id"], ["entry.id"], name=op.f("fk_mention_entry_id_entry"), ondelete="CASCADE"),
         sa.ForeignKeyConstraint(
-            ["record_id"], ["record.id"], name=op.f("fk_record_tag_record_id_record"), ondelete="CASCADE"
+            ["person_id"], ["person.id"], name=op.f("fk_mention_person_id_person"), ondelete="CASCADE"
         ),
-        sa.ForeignKeyConstraint(["tag_id"], ["tag.id"], name=op.f("fk_record_tag_tag_id_tag"), ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("record_id", "tag_id", name=op.f("pk_record_tag")),
+        sa.ForeignKeyConstraint(
+            ["record_id"], ["record.id"], name=op.f("fk_mention_record_id_record"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_mention")),
     )
-    op.create_index(op.f("ix_record_tag_tag_id"), "record_tag", ["tag_id"], unique=False)
+    op.create_index(op.f("ix_mention_entry_id"), "mention", ["entry_id"], unique=False)
+    op.create_index("ix_mention_person_id_done_at", "mention", ["person_id", "done_at"], unique=False)
+    op.create_table(
+        "revision_rollup",
+        sa.Column("revision_id", sa.Integer(), nullable=False),
+        sa.Column("cost", sa.BigInteger(), nullable=False),
+        sa.Column("minutes", sa.BigInteger(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["revision_id"], ["bom_revision.id"], name=op.f("fk_revision_rollup_revision_id_bom_revision")
+        ),
+        sa.PrimaryKeyConstraint("revision_id", name=op.f("pk_revision_rollup")),
+    )
     op.create_table(
         "unit",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -628,6 +769,7 @@ def upgrade() -> None:
     op.create_index(op.f("ix_unit_order_id"), "unit", ["order_id"], unique=False)
     op.create_index(op.f("ix_unit_product_id"), "unit", ["product_id"], unique=False)
     op.create_index(op.f("ix_unit_revision_id"), "unit", ["revision_id"], unique=False)
+    op.create_index("uq_unit_serial_lower", "unit", [sa.literal_column("lower(serial)")], unique=True)
     op.create_table(
         "activation_cancellation",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -665,48 +807,6 @@ def upgrade() -> None:
     op.create_index(op.f("ix_alert_root_cause_id"), "alert", ["root_cause_id"], unique=False)
     op.create_index(op.f("ix_alert_team_id"), "alert", ["team_id"], unique=False)
     op.create_index(op.f("ix_alert_unit_id"), "alert", ["unit_id"], unique=False)
-    op.create_table(
-        "approval",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("eco_id", sa.Integer(), nullable=False),
-        sa.Column("stage_id", sa.Integer(), nullable=False),
-        sa.Column("person_id", sa.Integer(), nullable=False),
-        sa.Column("verdict", sa.String(length=24), nullable=False),
-        sa.Column("meaning", sa.String(length=24), nullable=False),
-        sa.Column("comment", sa.Text(), nullable=False),
-        sa.Column("printed_name", sa.String(length=80), nullable=False),
-        sa.Column("zone", sa.String(length=64), nullable=False),
-        sa.Column("content_hash", sa.String(length=80), nullable=False),
-        sa.Column("signed", sa.JSON(), nullable=False),
-        sa.Column("via", sa.String(length=16), nullable=False),
-        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("voided_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("void_reason", sa.String(length=200), nullable=False),
-        sa.ForeignKeyConstraint(["eco_id"], ["eco.id"], name=op.f("fk_approval_eco_id_eco"), ondelete="CASCADE"),
-        sa.ForeignKeyConstraint(["person_id"], ["person.id"], name=op.f("fk_approval_person_id_person")),
-        sa.ForeignKeyConstraint(["stage_id"], ["stage.id"], name=op.f("fk_approval_stage_id_stage")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_approval")),
-    )
-    op.create_index("ix_approval_eco_id_stage_id", "approval", ["eco_id", "stage_id"], unique=False)
-    op.create_index(op.f("ix_approval_person_id"), "approval", ["person_id"], unique=False)
-    op.create_index(
-        "uq_approval_one_approved",
-        "approval",
-        ["eco_id", "stage_id", "person_id"],
-        unique=True,
-        sqlite_where=sa.text("verdict = 'approved' and voided_at is null"),
-        postgresql_where=sa.text("verdict = 'approved' and voided_at is null"),
-    )
-    op.create_table(
-        "eco_editor",
-        sa.Column("eco_id", sa.Integer(), nullable=False),
-        sa.Column("person_id", sa.Integer(), nullable=False),
-        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(["eco_id"], ["eco.id"], name=op.f("fk_eco_editor_eco_id_eco"), ondelete="CASCADE"),
-        sa.ForeignKeyConstraint(["person_id"], ["person.id"], name=op.f("fk_eco_editor_person_id_person")),
-        sa.PrimaryKeyConstraint("eco_id", "person_id", name=op.f("pk_eco_editor")),
-    )
-    op.create_index(op.f("ix_eco_editor_person_id"), "eco_editor", ["person_id"], unique=False)
     op.create_table(
         "order_component",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -827,44 +927,36 @@ def upgrade() -> None:
         op.create_foreign_key(
             "fk_bom_active_revision_id_bom_revision", "bom", "bom_revision", ["active_revision_id"], ["id"]
         )
-        op.create_foreign_key("fk_bom_product_id_product", "bom", "product", ["product_id"], ["id"])
-        op.create_foreign_key(
-            "fk_bom_revision_based_on_id_bom_revision", "bom_revision", "bom_revision", ["based_on_id"], ["id"]
-        )
-        op.create_foreign_key("fk_bom_revision_bom_id_bom", "bom_revision", "bom", ["bom_id"], ["id"])
-        op.create_foreign_key(
-            "fk_bom_revision_created_by_id_person", "bom_revision", "person", ["created_by_id"], ["id"]
-        )
-        op.create_foreign_key("fk_bom_revision_eco_id_record", "bom_revision", "record", ["eco_id"], ["id"])
-        op.create_foreign_key(
-            "fk_bom_revision_uom_id_unit_of_measure", "bom_revision", "unit_of_measure", ["uom_id"], ["id"]
-        )
 
 
 def downgrade() -> None:
     if op.get_bind().dialect.name == "postgresql":
         op.drop_constraint("fk_bom_active_revision_id_bom_revision", "bom", type_="foreignkey")
-        op.drop_constraint("fk_bom_product_id_product", "bom", type_="foreignkey")
-        op.drop_constraint("fk_bom_revision_based_on_id_bom_revision", "bom_revision", type_="foreignkey")
-        op.drop_constraint("fk_bom_revision_bom_id_bom", "bom_revision", type_="foreignkey")
-        op.drop_constraint("fk_bom_revision_created_by_id_person", "bom_revision", type_="foreignkey")
-        op.drop_constraint("fk_bom_revision_eco_id_record", "bom_revision", type_="foreignkey")
-        op.drop_constraint("fk_bom_revision_uom_id_unit_of_measure", "bom_revision", type_="foreignkey")
     op.drop_table("alert_action")
     op.drop_table("work_order")
     op.drop_table("unit_owner")
     op.drop_table("ticket")
     op.drop_table("order_component")
-    op.drop_table("eco_editor")
-    op.drop_table("approval")
     op.drop_table("alert")
     op.drop_table("activation_cancellation")
     op.drop_table("unit")
-    op.drop_table("record_tag")
+    op.drop_table("revision_rollup")
+    op.drop_table("mention")
     op.drop_table("manufacturing_order")
-    op.drop_table("eco")
-    op.drop_table("board_change")
+    op.drop_table("eco_editor")
+    op.drop_table("bom_operation")
+    op.drop_table("bom_line")
+    op.drop_table("bom_document")
+    op.drop_table("attachment")
+    op.drop_table("approval")
     op.drop_table("activation")
+    op.drop_table("record_tag")
+    op.drop_table("link")
+    op.drop_table("follower")
+    op.drop_table("entry")
+    op.drop_table("eco")
+    op.drop_table("bom_revision")
+    op.drop_table("board_change")
     op.drop_table("stage_rule")
     op.drop_table("stage_approver")
     op.drop_table("record")
@@ -874,17 +966,15 @@ def downgrade() -> None:
     op.drop_table("parked_text")
     op.drop_table("eco_type")
     op.drop_table("browser_session")
-    op.drop_table("bom_line")
-    op.drop_table("revision_rollup")
+    op.drop_table("bom")
     op.drop_table("product")
     op.drop_table("person")
-    op.drop_table("bom_operation")
-    op.drop_table("bom_document")
     op.drop_table("board")
     op.drop_table("work_centre")
     op.drop_table("unit_of_measure")
     op.drop_table("team")
     op.drop_table("tag")
+    op.drop_table("stored_file")
     op.drop_table("site")
     op.drop_table("sequence")
     op.drop_table("root_cause")
@@ -895,7 +985,5 @@ def downgrade() -> None:
     op.drop_table("job")
     op.drop_table("heartbeat")
     op.drop_table("customer")
-    op.drop_table("bom_revision")
-    op.drop_table("bom")
     op.drop_table("audit_row")
     op.drop_table("audit_head")
