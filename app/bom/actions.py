@@ -12,7 +12,9 @@ from app.bom.models import Bom, BomKind, BomLine, BomOperation, BomRevision
 from app.catalog.models import Product, UnitOfMeasure, WorkCentre
 from app.foundation.db import LARGEST, db, lock
 from app.foundation.errors import Conflict, NotFound, Refused
+from app.foundation.events import publish
 from app.foundation.language import _
+from app.foundation.loop import DraftEdited
 from app.foundation.permissions import authorize
 from app.people.models import Person
 
@@ -50,8 +52,7 @@ def add_component(
         version=1,
     )
     db.session.add(line)
-    revision.version += 1
-    db.session.flush()
+    _edited(revision, by)
     return line
 
 
@@ -78,7 +79,7 @@ def change_component(line: BomLine, *, by: Person | None, version: int | None = 
     line.component, line.uom = component, uom
     for name, value in values.items():
         setattr(line, name, value)
-    _touched(revision, line)
+    _touched(revision, line, by)
     return line
 
 
@@ -86,8 +87,7 @@ def remove_component(line: BomLine, *, by: Person | None) -> None:
     """Take a line out. Its uid does not come back."""
     revision = _open_by_id(line.revision_id, by)
     db.session.delete(_fresh(line, None))
-    revision.version += 1
-    db.session.flush()
+    _edited(revision, by)
 
 
 def add_operation(
@@ -116,8 +116,7 @@ def add_operation(
         version=1,
     )
     db.session.add(operation)
-    revision.version += 1
-    db.session.flush()
+    _edited(revision, by)
     return operation
 
 
@@ -137,7 +136,7 @@ def change_operation(
     if changes:
         raise TypeError(f"An operation has no {', '.join(changes)}.")
     _must_be_done(operation.name, operation.minutes, operation.work_centre)
-    _touched(revision, operation)
+    _touched(revision, operation, by)
     return operation
 
 
@@ -151,8 +150,7 @@ def remove_operation(operation: BomOperation, *, by: Person | None) -> None:
         line.operation_uid = None
         line.version += 1
     db.session.delete(operation)
-    revision.version += 1
-    db.session.flush()
+    _edited(revision, by)
 
 
 def set_output(
@@ -172,8 +170,7 @@ def set_output(
     revision.kind = kind if kind is not None else revision.kind
     revision.uom = uom if uom is not None else revision.uom
     revision.note = note if note is not None else revision.note
-    revision.version += 1
-    db.session.flush()
+    _edited(revision, by)
 
 
 def new_uid() -> str:
@@ -234,11 +231,17 @@ def _fresh(row: R, version: int | None) -> R:
     return found
 
 
-def _touched(revision: BomRevision, row: BomLine | BomOperation) -> None:
+def _touched(revision: BomRevision, row: BomLine | BomOperation, by: Person | None) -> None:
     if db.session.is_modified(row):
         row.version += 1
-        revision.version += 1
+        _edited(revision, by)
+
+
+def _edited(revision: BomRevision, by: Person | None) -> None:
+    """The draft says something else now: signatures on what it said before do not hold."""
+    revision.version += 1
     db.session.flush()
+    publish(DraftEdited(revision_id=revision.id, eco_id=revision.eco_id, by_id=by.id if by else None))
 
 
 def _must_fit(

@@ -2,3 +2,4 @@
 
 from tests.factories.people import *  # noqa: F403
 from tests.factories.products import *  # noqa: F403
+from tests.factories.ecos import *  # noqa: F403

@@ -1,0 +1,301 @@
+"""What the pages about changes show."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import joinedload, lazyload, selectinload
+
+from app.bom.models import Activation, BomRevision, RevisionState
+from app.catalog.models import Product
+from app.foundation.db import db
+from app.foundation.errors import NotFound
+from app.people.models import Person
+from app.plm.gates import Path, Said, Sheet, Step, missing_to_apply, path_of, said_at, sheet_of
+from app.plm.models import Approval, ApproverKind, Eco, EcoType, Signing, StageApprover, Verdict
+from app.traits.board.models import CLOSED_ROLES, Board, Stage
+from app.traits.record import Record
+
+# One change
+
+
+def eco_by_number(number: str) -> Eco:
+    """The change with everything its page shows but what its revisions say."""
+    found = db.session.scalars(
+        select(Eco)
+        .where(Eco.number == number)
+        .options(
+            joinedload(Eco.type),
+            joinedload(Eco.product),
+            joinedload(Eco.responsible).lazyload(Person.role_rows),
+            joinedload(Eco.created_by).lazyload(Person.role_rows),
+            selectinload(Eco.approvals).joinedload(Approval.person).lazyload(Person.role_rows),
+            selectinload(Eco.editors),
+            selectinload(Eco.tags),
+        )
+    ).one_or_none()
+    if found is None:
+        raise NotFound("")
+    return found
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A stage's approvers with what they said, for the region *Approvals*."""
+
+    step: Step
+    said: tuple[Said, ...]
+
+    @property
+    def needed(self) -> int:
+        return len(self.step.required)
+
+    @property
+    def given(self) -> int:
+        return sum(s.has_approved for s in self.said if s.approver.kind is ApproverKind.REQUIRED)
+
+
+@dataclass(frozen=True)
+class Dossier:
+    """A change as one reader sees it."""
+
+    eco: Eco
+    path: Path
+    sheet: Sheet
+    reader: Person
+
+    @cached_property
+    def gates(self) -> list[Gate]:
+        """Every gate of the type, in order."""
+        return [
+            Gate(step, said_at(step, self.eco.approvals, self.sheet.content_hash))
+            for step in self.path.steps
+            if step.approvers
+        ]
+
+    @property
+    def step(self) -> Step | None:
+        return self.path.step(self.eco.stage_id)
+
+    @property
+    def open_gates(self) -> tuple[Step, ...]:
+        """The gates that may be signed now."""
+        return self.path.asked_in(self.eco.stage_id) if self.eco.is_open and self.sheet.parts else ()
+
+    def is_asked(self, gate: Gate) -> bool:
+        return any(step.stage.id == gate.step.stage.id for step in self.open_gates)
+
+    @property
+    def mine(self) -> Said | None:
+        """What the reader is asked now: the first gate that waits for them, else the last that they may still sign."""
+        theirs = [
+            said
+            for gate in self.gates
+            if self.is_asked(gate)
+            for said in gate.said
+            if said.approver.person_id == self.reader.id
+        ]
+        return next((said for said in theirs if not said.has_approved), theirs[-1] if theirs else None)
+
+    @property
+    def may_approve(self) -> bool:
+        mine = self.mine
+        return (
+            mine is not None
+            and mine.approver.kind is not ApproverKind.COMMENT
+            and not mine.has_approved
+            and not self.sheet.base_moved
+            and not self.is_own_work
+        )
+
+    @property
+    def may_reject(self) -> bool:
+        mine = self.mine
+        return mine is not None and mine.approver.kind is not ApproverKind.COMMENT and not mine.has_rejected
+
+    @property
+    def is_own_work(self) -> bool:
+        return self.eco.type.separation_of_duties and self.reader.id in self.eco.author_ids()
+
+    @property
+    def may_apply_here(self) -> bool:
+        """Whether *Apply changes* belongs on the page: the stage allows it, and entering it did not do it."""
+        step = self.step
+        return self.eco.is_open and step is not None and step.allows_apply and not step.applies_on_entry
+
+    @property
+    def applies_next(self) -> Step | None:
+        """The next stage, if entering it makes the revisions current."""
+        following = self.path.beyond(self.eco.stage_id) if self.eco.stage_id is not None else ()
+        return following[0] if following and following[0].applies_on_entry and self.eco.is_open else None
+
+    @cached_property
+    def shut(self) -> list[str]:
+        """What would keep the drafts from becoming current, signatures and base aside; for a hint on the page."""
+        if not self.eco.is_open or not self.sheet.drafts:
+            return []
+        return [gate.sentence for gate in missing_to_apply(self.eco, self.sheet) if gate.code not in ("BASE_MOVED", None)]
+
+    @property
+    def is_signed(self) -> bool:
+        return self.eco.type.signing is Signing.SIGNED
+
+
+def dossier_of(eco: Eco, reader: Person) -> Dossier:
+    return Dossier(eco, path_of(eco.type.board_id), sheet_of(eco), reader)
+
+
+@dataclass(frozen=True)
+class Overtaker:
+    """What became current while a draft was being written."""
+
+    draft: BomRevision
+    current: BomRevision
+    eco: Record | None
+    at: Any
+
+
+def overtakers(sheet: Sheet) -> list[Overtaker]:
+    """For the banner: which revision moved the base of which draft, by which change, when."""
+    found = []
+    for part in sheet.parts:
+        if not part.base_moved or part.revision.bom.active_revision_id is None:
+            continue
+        current = db.session.get(BomRevision, part.revision.bom.active_revision_id)
+        row = db.session.execute(
+            select(Activation.from_ts, Record)
+            .outerjoin(Record, Record.id == Activation.eco_id)
+            .where(Activation.revision_id == part.revision.bom.active_revision_id)
+            .order_by(Activation.id.desc())
+            .limit(1)
+        ).first()
+        if current is not None:
+            found.append(Overtaker(part.revision, current, row[1] if row else None, row[0] if row else None))
+    return found
+
+
+# Types
+
+
+def eco_types() -> list[EcoType]:
+    """The types in use, oldest first."""
+    return list(
+        db.session.scalars(
+            select(EcoType).join(Board).where(EcoType.archived_at.is_(None)).order_by(EcoType.id)
+        ).unique()
+    )
+
+
+def type_of_board(board_id: int) -> EcoType | None:
+    return db.session.scalars(select(EcoType).where(EcoType.board_id == board_id)).unique().one_or_none()
+
+
+def type_by_id(type_id: int) -> EcoType | None:
+    return db.session.get(EcoType, type_id)
+
+
+@dataclass(frozen=True)
+class TypeCard:
+    """A type on the overview, with its four counters."""
+
+    type: EcoType
+    open: int
+    waits_for_me: int
+    waits: int
+    to_apply: int
+
+
+# Who is asked
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """One signature that is hoped for."""
+
+    eco: Eco
+    step_name: str
+    kind: ApproverKind
+
+
+def waiting_for(person: Person) -> list[Waiting]:
+    """The changes that `person` is asked to approve now, longest waiting first."""
+    named = (
+        select(StageApprover, Stage)
+        .join(Stage, Stage.id == StageApprover.stage_id)
+        .where(StageApprover.person_id == person.id, StageApprover.kind != ApproverKind.COMMENT)
+        .options(lazyload(StageApprover.person))
+    )
+    asked = {stage.id: (stage, approver) for approver, stage in db.session.execute(named)}
+    if not asked:
+        return []
+    before = _stages_before(list(asked))
+    answered = (
+        select(Approval.id)
+        .where(
+            Approval.eco_id == Eco.id,
+            Approval.person_id == person.id,
+            Approval.voided_at.is_(None),
+            Approval.verdict != Verdict.COMMENT,
+        )
+        .correlate(Eco)
+    )
+    found: list[Waiting] = []
+    for gate_id, asking_id in before.items():
+        stage, approver = asked[gate_id]
+        rows = db.session.scalars(
+            select(Eco)
+            .where(
+                Eco.stage_id == asking_id,
+                Eco.applied_at.is_(None),
+                Eco.cancelled_at.is_(None),
+                ~answered.where(Approval.stage_id == gate_id).exists(),
+            )
+            .options(joinedload(Eco.product))
+        ).unique()
+        found += [Waiting(eco, stage.name, approver.kind) for eco in rows]
+    return sorted(found, key=lambda waiting: (waiting.eco.entered_stage_at, waiting.eco.id))
+
+
+def count_waiting_for(person: Person) -> int:
+    return len(waiting_for(person))
+
+
+def _stages_before(stage_ids: Sequence[int]) -> dict[int, int]:
+    """For each stage the id of the one before it on its board."""
+    boards = select(Stage.board_id).where(Stage.id.in_(stage_ids))
+    rows = db.session.execute(
+        select(Stage.id, Stage.board_id)
+        .where(Stage.board_id.in_(boards), Stage.archived_at.is_(None))
+        .order_by(Stage.board_id, Stage.position, Stage.id)
+    ).all()
+    pairs = zip(rows, rows[1:], strict=False)
+    return {this.id: last.id for last, this in pairs if last.board_id == this.board_id and this.id in stage_ids}
+
+
+# Choosing
+
+
+def products_to_change() -> list[Product]:
+    """What a change may be about, by name."""
+    wanted = select(Product).where(Product.archived_at.is_(None)).order_by(func.lower(Product.name), Product.ref)
+    return list(db.session.scalars(wanted).unique())
+
+
+def engineers() -> list[Person]:
+    """Who may be responsible for a change."""
+    from app.people.models import PersonRole, Role
+
+    wanted = (
+        select(Person)
+        .join(PersonRole)
+        .where(PersonRole.role == Role.ENGINEER, Person.is_active, Person.archived_at.is_(None))
+        .options(lazyload(Person.role_rows))
+        .order_by(Person.name)
+    )
+    return list(db.session.scalars(wanted).unique())
+
+
+def record_by_number(number: str) -> Record | None:
+    return db.session.scalars(select(Record).where(Record.number == number)).one_or_none()
