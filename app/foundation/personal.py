@@ -43,7 +43,7 @@ PERSONAL: dict[str, Personal] = {
         frozenset({"title", "description", "sender_name", "sender_email", "serial_text"}),
         (("person", "contact_id"), ("record", "id")),
     ),
-    "entry": Personal(frozenset({"body"}), (("person", "author_id"), ("record", "record_id"))),
+    "entry": Personal(frozenset({"body", "data"}), (("person", "author_id"), ("record", "record_id"))),
     "attachment": Personal(frozenset({"name"}), (("person", "by_id"), ("record", "record_id"))),
     "approval": Personal(frozenset({"printed_name", "comment"}), (("person", "person_id"),)),
 }

@@ -4,7 +4,16 @@ from flask import Flask
 
 
 def register(app: Flask) -> None:
-    from app.traits.chatter.words import record_link, span_of_days
-    from app.traits.finding import number_url
+    """Words for the conversation's templates."""
+    from app.traits.chatter import words
+    from app.traits.record import record_url
 
-    app.jinja_env.globals.update(number_url=number_url, record_link=record_link, span_of_days=span_of_days)
+    app.jinja_env.globals.update(
+        record_link=words.record_link,
+        record_url=record_url,
+        span_of_days=words.span_of_days,
+        short_moment=words.short_moment,
+        file_size=words.file_size,
+        field_label=words.field_label,
+    )
+    app.jinja_env.filters["field_label"] = words.field_label

@@ -95,7 +95,7 @@ def send_message(record: Record, body: str, *, by: Person, photos: Sequence[Phot
     to = addressee_of(record)
     if to is None or not to.email:
         raise Refused(_("There is nobody outside to send this to. Post it as a note."), field="body")
-    entry = _say(record, EntryKind.MESSAGE, body, by, photos, data={"to": to.person_id} if to.person_id else {})
+    entry = _say(record, EntryKind.MESSAGE, body, by, photos, data={"to_person": to.person_id} if to.person_id else {})
     follow(record, by)
     enqueue_letter(
         to, "reply", thread=record.number, record=record, entry=entry, author=by, address=f"portal/{record.number}"

@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import lazyload
 
 from app.foundation.db import db
+from app.foundation.language import _
 from app.people.models import Person
 from app.traits.attachments.models import Attachment
 from app.traits.attachments.queries import attachments_of_entries
@@ -29,10 +30,31 @@ class Said:
     name: str
     prose: Markup
     files: list[Attachment]
+    to: str = ""
 
     @property
     def is_note(self) -> bool:
         return self.entry.kind is EntryKind.NOTE
+
+    @property
+    def initials(self) -> str:
+        words = self.name.split()
+        return (words[0][:1] + (words[-1][:1] if len(words) > 1 else "")).upper() if words else "?"
+
+    @property
+    def aside(self) -> str:
+        """Beside the name: who reads it, or by which way it came."""
+        if self.is_note:
+            return str(_("internal note, only we see this"))
+        if not self.entry.incoming:
+            to = self.to.split()
+            return str(_("to %(name)s, by email", name=to[0]) if to else _("by email"))
+        ways = {
+            "form": _("customer, by web form"),
+            "portal": _("customer, on their page"),
+            "mail": _("customer, by email"),
+        }
+        return str(ways.get(str(self.entry.data.get("via")), _("customer")))
 
 
 @dataclass(frozen=True)
@@ -101,7 +123,8 @@ def thread_of(record: Record, *, before: int | None = None, public_only: bool = 
             continue
         shown = prose(entry.body, [(i, names[i]) for i in mentioned.get(entry.id, ()) if i in names])
         name = author.name if author else str(entry.data.get("name") or "")
-        blocks.append(Said(entry, author, name, shown, files.get(entry.id, [])))
+        to = names.get(entry.data.get("to_person") or 0, "")
+        blocks.append(Said(entry, author, name, shown, files.get(entry.id, []), to))
     return Thread(record, blocks, entries[0].id if has_more else None, before is None)
 
 

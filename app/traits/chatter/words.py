@@ -4,8 +4,9 @@ from datetime import datetime
 
 from markupsafe import Markup, escape
 
-from app.foundation.language import _, day
+from app.foundation.language import _, day, format_datetime, format_decimal
 from app.traits.finding import number_url
+from app.traits.history import LABELS
 
 
 def record_link(number: str | None) -> Markup:
@@ -21,3 +22,20 @@ def span_of_days(first: datetime, last: datetime) -> str:
     if day(first) == day(last):
         return day(first)
     return str(_("%(first)s to %(last)s", first=day(first), last=day(last)))
+
+
+def short_moment(at: datetime) -> str:
+    """ "2 Mar, 10:41" in the reader's zone."""
+    return f"{day(at)}, {format_datetime(at, 'HH:mm')}"
+
+
+def file_size(size: int) -> str:
+    """ "2.1 MB" as the reader writes it."""
+    if size < 1_000_000:
+        return str(_("%(size)s kB", size=max(1, round(size / 1000))))
+    return str(_("%(size)s MB", size=format_decimal(round(size / 1_000_000, 1))))
+
+
+def field_label(field: str) -> str:
+    """What people call a column: "planned_start" -> "Planned start"."""
+    return str(LABELS.get(field) or field.removesuffix("_id").replace("_", " ")).lower()
