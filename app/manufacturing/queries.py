@@ -1,23 +1,25 @@
 """What the pages about orders show."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import BigInteger, Select, String, cast, func, select, type_coerce
 from sqlalchemy.orm import selectinload
 
+from app.bom import queries as boms
 from app.bom import revisions, units
 from app.bom.explosion import explode
-from app.bom.models import Bom, BomRevision
+from app.bom.models import Bom, BomOperation, BomRevision
 from app.bom.units import Unit
 from app.catalog.models import Product, UnitOfMeasure, WorkCentre
 from app.foundation.db import db, tidy
-from app.foundation.errors import NotFound
-from app.foundation.language import _
+from app.foundation.errors import NotFound, Refused
+from app.foundation.language import _, day
 from app.manufacturing.models import OPEN, ManufacturingOrder, WorkOrder, WorkState
-from app.people.models import Person
 from app.traits.board.models import CLOSED_ROLES, Board, Stage, StageRole
+from app.traits.board.registry import Pill
 from app.traits.record import Record
 
 
@@ -76,7 +78,7 @@ def plan_of(order: ManufacturingOrder) -> Plan:
     Minutes are per output quantity of the revision, times the order; sub-assemblies are resolved by their own orders
     (rule N8), kits by what is effective at the planned start.
     """
-    revision = revisions.load(order.revision_id)
+    revision = order.revision
     content = revisions.content(revision)
     contents: dict[str, Any] = {order.product.ref: content}
 
@@ -85,7 +87,7 @@ def plan_of(order: ManufacturingOrder) -> Plan:
             contents[ref] = revisions.effective_content(ref, at=order.planned_start)
         return contents[ref]
 
-    rows = explode(order.product.ref, order.quantity, source, levels="kits").rows
+    rows = explode(order.product.ref, order.quantity, source, levels="kits", units=boms.units()).rows
     products = _products({row.ref for row in rows})
     uoms = {u.code: u for u in db.session.scalars(select(UnitOfMeasure))}
     share = order.quantity / revision.output_quantity
@@ -97,7 +99,7 @@ def plan_of(order: ManufacturingOrder) -> Plan:
             work_centre=op.work_centre,
             minutes=tidy((op.minutes * share).quantize(Decimal("0.01"), rounding=ROUND_CEILING)),
         )
-        for op in revision.operations
+        for op in _operations(revision)
     ]
     components = [
         PlannedComponent(product=products[row.ref], quantity=row.quantity, uom=uoms[row.uom]) for row in rows
@@ -143,21 +145,19 @@ def open_orders_of_bom(bom_id: int) -> list[ManufacturingOrder]:
     )
 
 
-def orders_of_revisions(revision_ids: list[int]) -> tuple[int, ManufacturingOrder | None]:
-    """How many orders use these revisions, and the one to show: the newest open one, else the newest."""
-    if not revision_ids:
+def orders_of_ecos(eco_ids: list[int]) -> tuple[int, ManufacturingOrder | None]:
+    """How many orders use revisions of these ECOs, and the one to show: the newest open one, else the newest."""
+    if not eco_ids:
         return 0, None
-    count = db.session.scalar(
-        select(func.count(ManufacturingOrder.id)).where(ManufacturingOrder.revision_id.in_(revision_ids))
-    )
-    shown = db.session.scalars(
-        select(ManufacturingOrder)
+    theirs = select(BomRevision.id).where(BomRevision.eco_id.in_(eco_ids))
+    found = db.session.execute(
+        select(ManufacturingOrder, func.count().over())
         .join(Stage, Stage.id == ManufacturingOrder.stage_id)
-        .where(ManufacturingOrder.revision_id.in_(revision_ids), Stage.role != StageRole.CANCELLED)
+        .where(ManufacturingOrder.revision_id.in_(theirs), Stage.role != StageRole.CANCELLED)
         .order_by(Stage.role.in_(CLOSED_ROLES), ManufacturingOrder.id.desc())
         .limit(1)
     ).first()
-    return count or 0, shown
+    return (found[1], found[0]) if found else (0, None)
 
 
 def units_of(order: ManufacturingOrder, most: int = 100) -> tuple[int, list[Unit]]:
@@ -172,18 +172,31 @@ def proposed_serials(order: ManufacturingOrder) -> list[str]:
     return units.next_serials(order.product, order.whole_pieces())
 
 
-def cards() -> Select[Any]:
-    """The card of an order: product and quantity under its title, planned start as its date."""
-    return (
-        select(
-            Record.id,
-            Product.name.label("who"),
-            ManufacturingOrder.__table__.c.quantity.label("amount"),
-            ManufacturingOrder.__table__.c.planned_start.label("due_at"),
-        )
-        .join(ManufacturingOrder.__table__, ManufacturingOrder.__table__.c.id == Record.id)
-        .join(Product, Product.id == ManufacturingOrder.__table__.c.product_id)
+def join_cards(statement: Select[Any]) -> Select[Any]:
+    """Join what the card of an order shows to a statement over `record`."""
+    own = ManufacturingOrder.__table__.c
+    return statement.outerjoin(ManufacturingOrder.__table__, own.id == Record.id).outerjoin(
+        Product, Product.id == own.product_id
     )
+
+
+def amount_on_card() -> Any:
+    """"25 ×" as SQL text; whole pieces only, the page tells the rest."""
+    pieces = type_coerce(ManufacturingOrder.__table__.c.quantity, BigInteger) / 1_000_000
+    return cast(pieces, String) + " ×"
+
+
+def pills(ids: Sequence[int]) -> dict[int, list[Pill]]:
+    """Revision and planned start of each order on the board, in one statement."""
+    own = ManufacturingOrder.__table__.c
+    rows = db.session.execute(
+        select(own.id, BomRevision.number, own.planned_start)
+        .join(BomRevision, BomRevision.id == own.revision_id)
+        .where(own.id.in_(ids))
+    )
+    return {
+        row.id: [Pill(f"V{row.number}", "step", "bom", "bom"), Pill(day(row.planned_start), "line")] for row in rows
+    }
 
 
 def makeable_products() -> list[Product]:
@@ -199,17 +212,12 @@ def makeable_products() -> list[Product]:
     )
 
 
-def work_waiting_for(person: Person) -> list[ManufacturingOrder]:
-    """Open orders the person is responsible for, earliest first."""
-    return list(
-        db.session.scalars(
-            select(ManufacturingOrder)
-            .join(Stage, Stage.id == ManufacturingOrder.stage_id)
-            .where(ManufacturingOrder.responsible_id == person.id, Stage.role.in_(OPEN))
-            .order_by(ManufacturingOrder.planned_start, ManufacturingOrder.id)
-            .limit(20)
-        ).unique()
-    )
+def product_to_make(ref: str) -> Product:
+    """The product with this reference that can be ordered; Refused, at its field, when there is none."""
+    found = db.session.scalars(select(Product).where(Product.ref == ref, Product.archived_at.is_(None))).one_or_none()
+    if found is None:
+        raise Refused(_("Choose a product from the list."), field="product")
+    return found
 
 
 def progress(order: ManufacturingOrder) -> tuple[int, int]:
@@ -227,3 +235,13 @@ def work_of(order: ManufacturingOrder, work_id: int) -> WorkOrder:
     if found is None:
         raise NotFound(_("There is no such work order on %(number)s.", number=order.number))
     return found
+
+
+def _operations(revision: BomRevision) -> list[BomOperation]:
+    return list(
+        db.session.scalars(
+            select(BomOperation)
+            .where(BomOperation.revision_id == revision.id)
+            .order_by(BomOperation.sequence, BomOperation.id)
+        )
+    )

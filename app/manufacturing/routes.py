@@ -6,7 +6,6 @@ from datetime import timedelta
 from flask import Blueprint, flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from app.catalog.queries import product_by_ref
 from app.foundation import clock
 from app.foundation.db import transaction
 from app.foundation.errors import Refused
@@ -43,7 +42,7 @@ def new() -> ResponseReturnValue:
         try:
             with transaction(by=current_person()) as tx:
                 order = actions.plan_order(
-                    product=product_by_ref(form.product.data),
+                    product=queries.product_to_make(form.product.data),
                     quantity=form.quantity.data,
                     planned_start=midnight(form.planned_start.data, site_zone()),
                     by=current_person(),
