@@ -17,7 +17,7 @@ from app.foundation.numbering import next_number
 from app.foundation.permissions import authorize
 from app.people.models import Person
 from app.plm import signing
-from app.plm.gates import Missing, Step, missing_signatures, missing_to_apply, missing_to_enter
+from app.plm.gates import Missing, Step, missing_signatures, missing_to_apply, missing_to_enter, path_of
 from app.plm.models import (
     ApproverKind,
     Eco,
@@ -29,7 +29,8 @@ from app.plm.models import (
     StageRule,
 )
 from app.plm.signing import Case, Proof, open_case
-from app.traits.board.actions import enter_board, place
+from app.traits.assigning import tell_responsible
+from app.traits.board.actions import card_changed, enter_board, place
 from app.traits.board.models import Board, Stage, StageRole
 from app.traits.board.registry import NeedsDialog
 from app.traits.chatter.actions import log
@@ -42,25 +43,24 @@ def open_eco(
     *,
     title: str,
     type: EcoType,
-    product: Product,
+    product: Product | None,
     by: Person,
     description: str = "",
     origin: Record | None = None,
     responsible: Person | None = None,
     priority: int = 0,
+    stage: Stage | None = None,
 ) -> Eco:
     """A change of `product`, on the board of its type. `origin` is the alert or ticket it answers."""
     authorize(by, "eco.open", origin)
     if type.archived_at is not None:
         raise Refused(_("This type is no longer used."), field="type")
-    bom_id = db.session.scalar(
-        select(Bom.id).where(Bom.product_id == product.id).order_by(Bom.sequence, Bom.id).limit(1)
-    )
+    slot = _slot_of(product)
     eco = Eco(
         title=title,
         type=type,
         product=product,
-        bom_id=bom_id,
+        bom_id=slot.id if slot else None,
         description=description,
         responsible_id=(responsible or by).id,
         created_by_id=by.id,
@@ -69,8 +69,8 @@ def open_eco(
         editors=[],
         tags=[],
     )
-    enter_board(eco, type.board, by=by)
-    log(eco, "created", {"type": type.name, "product": product.name}, by=by)
+    enter_board(eco, type.board, by=by, stage=stage)
+    log(eco, "created", {"type": type.name, "product": product.name if product else ""}, by=by)
     follow(eco, by)
     follow(eco, responsible)
     if origin is not None:
@@ -90,10 +90,11 @@ def start_eco_revision(eco: Eco, *, by: Person) -> BomRevision:
     if case.sheet.parts:
         return case.sheet.parts[0].revision
     eco.must_be_open()
-    bom = _slot_of(eco)
+    if eco.product is None:
+        raise Refused(_("Say which product %(number)s is about before you start its revision.", number=eco.number))
+    bom = _slot_of(eco.product)
     if bom is None:
         draft = revisions.new_bom(eco.product, eco=eco, by=by)
-        eco.bom_id = draft.bom_id
     else:
         _must_suit(eco.type, bom)
         draft = revisions.start_revision(bom, eco=eco, by=by)
@@ -231,28 +232,56 @@ def cancel_eco(eco: Eco, *, by: Person, reason: str) -> None:
         place(eco, to=end.stage, before=None, after=None, by=by)
 
 
+def add_card(board: Board, stage: Stage, title: str, *, by: Person) -> Eco:
+    """A change with nothing but a title, in a stage that nobody has to approve."""
+    kind = db.session.scalars(select(EcoType).where(EcoType.board_id == board.id)).unique().one()
+    path = path_of(board.id)
+    guarded = any(step.approvers or step.applies_on_entry or step.allows_apply for step in path.up_to(stage.id))
+    if guarded or stage.is_closed or path.asks_in(stage.id):
+        first = path.steps[0].stage.name
+        raise Refused(_("A change begins further to the left. Add it to “%(stage)s”.", stage=first))
+    return open_eco(title=title, type=kind, product=None, by=by, stage=stage)
+
+
 def describe_eco(
-    eco: Eco, *, version: int, title: str, description: str, responsible_id: int | None, priority: int, by: Person
+    eco: Eco,
+    *,
+    version: int,
+    title: str,
+    description: str,
+    responsible_id: int | None,
+    priority: int,
+    by: Person,
+    product: Product | None = None,
 ) -> None:
-    """Change what the ECO says about itself; a Conflict when somebody saved it since `version`."""
+    """Change what the ECO says about itself; a Conflict when somebody saved it since `version`.
+
+    `product` is only taken while no revision has been started.
+    """
     authorize(by, "eco.write", eco)
     eco = open_case(eco.id).eco
     if eco.version != version:
         raise Conflict(_("Somebody else saved this in the meantime. Your text is kept; look at theirs first."))
-    before = {
+    before: dict[str, Any] = {
         "title": eco.title,
         "description": eco.description,
         "responsible_id": eco.responsible_id,
         "priority": eco.priority,
     }
-    after = {"title": title, "description": description, "responsible_id": responsible_id, "priority": priority}
+    after: dict[str, Any] = {"title": title, "description": description, "responsible_id": responsible_id, "priority": priority}
+    if product is not None and eco.started_at is None:
+        slot = _slot_of(product)
+        before |= {"product_id": eco.product_id, "bom_id": eco.bom_id}
+        after |= {"product_id": product.id, "bom_id": slot.id if slot else None}
     changed = [name for name in before if before[name] != after[name]]
     if not changed:
         return
     for name in changed:
         setattr(eco, name, after[name])
-    follow(eco, responsible_id)
     log(eco, "edited", {"fields": changed}, by=by)
+    if "responsible_id" in changed:
+        tell_responsible(eco, db.session.get(Person, responsible_id) if responsible_id else None, by=by)
+    card_changed(eco, by=by)
 
 
 def make_eco_type(
@@ -466,8 +495,10 @@ def _refused(eco: Eco, to: Stage, missing: Sequence[Missing]) -> Refused:
     )
 
 
-def _slot_of(eco: Eco) -> Bom | None:
-    wanted = select(Bom).where(Bom.product_id == eco.product_id).order_by(Bom.sequence, Bom.id).limit(1)
+def _slot_of(product: Product | None) -> Bom | None:
+    if product is None:
+        return None
+    wanted = select(Bom).where(Bom.product_id == product.id).order_by(Bom.sequence, Bom.id).limit(1)
     return db.session.scalars(wanted).unique().first()
 
 

@@ -21,6 +21,7 @@ from app.bom import revisions
 from app.bom.compare import Change, compare
 from app.bom.content import Content
 from app.bom.models import BomRevision, RevisionState
+from app.catalog.models import Product
 from app.foundation.db import db
 from app.foundation.language import _
 from app.plm.models import Approval, ApproverKind, Eco, StageApprover, StageRule, Verdict
@@ -257,6 +258,14 @@ def unpacked(text: str) -> dict[str, Any]:
         if isinstance(said, dict):
             return said
     return {}
+
+
+def names_in(changes: Iterable[Change]) -> dict[str, str]:
+    """Reference to name of the components that changes speak of."""
+    refs = {row["component"] for change in changes for row in (change.before, change.after) if row and change.what == "line"}
+    if not refs:
+        return {}
+    return {ref: name for ref, name in db.session.execute(select(Product.ref, Product.name).where(Product.ref.in_(refs)))}
 
 
 def fingerprint(content_hash: str) -> str:

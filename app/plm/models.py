@@ -91,14 +91,17 @@ class StageApprover(Base):
 
 
 class Eco(Record):
-    """A change order. What it changes are the draft revisions that carry its id."""
+    """A change order. What it changes are the draft revisions that carry its id.
+
+    A card that was added in a hurry has no product yet; it needs one before its revision is started.
+    """
 
     __tablename__ = "eco"
     __mapper_args__ = {"polymorphic_identity": "eco"}
 
     id: Mapped[int] = mapped_column(ForeignKey("record.id", ondelete="CASCADE"), primary_key=True)
     type_id: Mapped[int] = mapped_column(ForeignKey("eco_type.id"), index=True)
-    product_id: Mapped[int] = mapped_column(ForeignKey("product.id"), index=True)
+    product_id: Mapped[int | None] = mapped_column(ForeignKey("product.id"), index=True)
     bom_id: Mapped[int | None] = mapped_column(ForeignKey("bom.id"), index=True)
     description: Mapped[str] = mapped_column(Text, default="")
     effective_from: Mapped[datetime | None]
@@ -107,7 +110,7 @@ class Eco(Record):
     cancelled_at: Mapped[datetime | None]
 
     type: Mapped[EcoType] = relationship(lazy="raise_on_sql")
-    product: Mapped[Product] = relationship(lazy="raise_on_sql")
+    product: Mapped[Product | None] = relationship(lazy="raise_on_sql")
     bom: Mapped[Bom | None] = relationship(lazy="raise_on_sql")
     approvals: Mapped[list["Approval"]] = relationship(
         back_populates="eco", lazy="raise_on_sql", order_by="Approval.id"

@@ -15,7 +15,7 @@ from app.foundation.language import _
 from app.foundation.outbox import enqueue_letter
 from app.foundation.permissions import authorize
 from app.people.models import Person
-from app.plm.gates import Part, Path, Sheet, Step, path_of, said_at, sheet_of
+from app.plm.gates import Part, Path, Sheet, Step, names_in, path_of, said_at, sheet_of
 from app.plm.models import (
     Approval,
     ApproverKind,
@@ -257,17 +257,17 @@ def draft_changed(eco_id: int, by_id: int | None) -> None:
     editor = db.session.get(Person, by_id) if by_id is not None else None
     log(eco, "signatures_void", {"names": [a.printed_name for a in stale]}, by=editor)
     for approval in stale:
-        if approval.person_id != by_id:
-            _letter(
-                approval.person,
-                "eco_stale",
-                eco,
-                name=editor.name if editor else "",
-                difference=[
-                    (part.revision.label, part.revision.bom.product.name, changes)
-                    for part, changes in now_said.since(approval.signed)
-                ],
-            )
+        if approval.person_id == by_id:
+            continue
+        difference = now_said.since(approval.signed)
+        _letter(
+            approval.person,
+            "eco_stale",
+            eco,
+            name=editor.name if editor else "",
+            names=names_in(change for _part, changes in difference for change in changes),
+            difference=[(part.revision.label, part.revision.bom.product.name, changes) for part, changes in difference],
+        )
 
 
 # Asking

@@ -322,8 +322,9 @@ def actions_move_back(eco, joe):
 
 
 def test_P9_only_engineers_cancel_and_only_with_a_reason(eco, joe):
-    with pytest.raises(NotAllowed), transaction(by=None):
-        actions.cancel_eco(eco, by=make_person("Marc"), reason="No.")
+    marc = make_person("Marc")
+    with pytest.raises(NotAllowed), transaction(by=marc):
+        actions.cancel_eco(eco, by=marc, reason="No.")
     with pytest.raises(Refused), transaction(by=joe):
         actions.cancel_eco(eco, by=joe, reason=" ")
 
