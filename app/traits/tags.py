@@ -5,11 +5,12 @@ from collections.abc import Iterable
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm.attributes import set_committed_value
 
 from app.foundation.db import db
 from app.foundation.errors import Refused
 from app.foundation.language import _
-from app.traits.record import Tag
+from app.traits.record import Record, RecordTag, Tag
 
 LONGEST = 40
 MOST = 8
@@ -30,6 +31,15 @@ def tags_named(names: Iterable[str], *, field: str = "tags") -> list[Tag]:
         raise Refused(_("“%(tag)s…” is too long for a tag.", tag=too_long[0][:LONGEST]), field=field)
     known = {tag.name: tag for tag in db.session.scalars(select(Tag).where(Tag.name.in_(wanted)))} if wanted else {}
     return [known.get(name) or _make(name) for name in wanted]
+
+
+def set_tags(record: Record, names: Iterable[str], *, field: str = "tags") -> None:
+    """Give `record` exactly these tags."""
+    wanted = tags_named(names, field=field)
+    own = select(Tag).join(RecordTag, RecordTag.tag_id == Tag.id).where(RecordTag.record_id == record.id)
+    set_committed_value(record, "tags", list(db.session.scalars(own)))
+    if {tag.id for tag in record.tags} != {tag.id for tag in wanted}:
+        record.tags = wanted
 
 
 def _make(name: str) -> Tag:

@@ -1,0 +1,222 @@
+"""What the quality pages show."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Select, case, func, or_, select
+from sqlalchemy.orm import joinedload, lazyload, selectinload
+
+from app.bom.units import Unit
+from app.catalog.models import Product
+from app.foundation.db import db
+from app.foundation.errors import NotFound, Refused
+from app.foundation.language import _
+from app.people.models import Customer, Person, Team, TeamKind
+from app.quality.models import ActionState, Alert, AlertAction, RootCause
+from app.traits.board.models import CLOSED_ROLES, Board, Stage
+from app.traits.board.registry import Pill
+from app.traits.links.models import Link
+from app.traits.record import KINDS, Record, may_see
+
+SIMILAR = 8
+FOUND = 20
+
+
+def alert_by_number(number: str) -> Alert:
+    """The alert with everything its page and its edit form show."""
+    found = db.session.scalar(
+        select(Alert)
+        .where(Alert.number == number)
+        .options(
+            joinedload(Alert.team),
+            joinedload(Alert.customer),
+            joinedload(Alert.product),
+            joinedload(Alert.root_cause),
+            joinedload(Alert.unit).options(joinedload(Unit.revision).options(lazyload("*"))),
+            joinedload(Alert.responsible).options(lazyload(Person.role_rows)),
+            joinedload(Alert.created_by).options(lazyload(Person.role_rows)),
+            selectinload(Alert.tags),
+            selectinload(Alert.actions).joinedload(AlertAction.owner).options(lazyload(Person.role_rows)),
+        )
+    )
+    if found is None:
+        raise NotFound(_("There is no alert %(number)s.", number=number))
+    return found
+
+
+def action_of(alert: Alert, action_id: int) -> AlertAction:
+    found = db.session.scalar(select(AlertAction).where(AlertAction.id == action_id, AlertAction.alert_id == alert.id))
+    if found is None:
+        raise NotFound(_("There is no such action."))
+    return found
+
+
+def unsettled_actions(alert_id: int) -> Sequence[AlertAction]:
+    """What keeps an alert from being closed."""
+    open_states = [state for state in ActionState if not state.is_settled]
+    return db.session.scalars(
+        select(AlertAction)
+        .where(AlertAction.alert_id == alert_id, AlertAction.state.in_(open_states))
+        .order_by(AlertAction.id)
+    ).all()
+
+
+def actions_owned_by(person: Person) -> Sequence[AlertAction]:
+    """What this person has promised and not done yet, the most urgent first; with its alert."""
+    return db.session.scalars(
+        select(AlertAction)
+        .where(AlertAction.owner_id == person.id, AlertAction.state.in_([ActionState.OPEN, ActionState.DOING]))
+        .options(joinedload(AlertAction.alert))
+        .order_by(AlertAction.due_on.is_(None), AlertAction.due_on, AlertAction.id)
+    ).all()
+
+
+def origin_named(number: str, person: Person) -> Record | None:
+    """The record an alert is raised from, if this person may know of it."""
+    if not number:
+        return None
+    found = db.session.scalar(select(Record).where(Record.number == number))
+    if found is None or found.kind not in KINDS or not may_see(person, found):
+        raise NotFound(_("There is no record %(number)s.", number=number))
+    return found
+
+
+def similar_alerts(alert: Alert) -> Sequence[Alert]:
+    """Same product or same root cause, the newest first."""
+    same = [
+        column == value
+        for column, value in ((Alert.product_id, alert.product_id), (Alert.root_cause_id, alert.root_cause_id))
+        if value is not None
+    ]
+    if not same:
+        return []
+    return db.session.scalars(
+        select(Alert).where(or_(*same), Alert.id != alert.id).order_by(Alert.id.desc()).limit(SIMILAR)
+    ).all()
+
+
+def open_alerts(typed: str, product_id: int | None) -> Sequence[Alert]:
+    """Alerts one could still join, those of the same product first; `typed` is part of a number or a title."""
+    statement = (
+        select(Alert)
+        .join(Stage, Stage.id == Alert.stage_id)
+        .where(Stage.role.not_in(CLOSED_ROLES))
+        .options(joinedload(Alert.product))
+    )
+    if typed:
+        statement = statement.where(
+            or_(Alert.number.icontains(typed, autoescape=True), Alert.title.icontains(typed, autoescape=True))
+        )
+    own_product_first = case((Alert.product_id == product_id, 0), else_=1)
+    return db.session.scalars(statement.order_by(own_product_first, Alert.id.desc()).limit(FOUND)).unique().all()
+
+
+def names_of(product_id: int | None, customer_id: int | None) -> tuple[str, str]:
+    """Product and customer of an origin, for people."""
+    product = db.session.get(Product, product_id) if product_id else None
+    customer = db.session.get(Customer, customer_id) if customer_id else None
+    return (product.name if product else "", customer.name if customer else "")
+
+
+def alerts_behind(record_id: int) -> Sequence[Alert]:
+    """The alerts a change goes back to, over however many steps."""
+    up = select(Link.from_id.label("id")).where(Link.to_id == record_id).cte("up", recursive=True)
+    up = up.union(select(Link.from_id).join(up, Link.to_id == up.c.id))
+    return db.session.scalars(select(Alert).where(Alert.id.in_(select(up.c.id))).order_by(Alert.id)).all()
+
+
+def same_cause(record: Record) -> dict[str, Any] | None:
+    """The other records behind the alerts of `record`; None when it stands alone."""
+    alert_ids = select(Link.to_id).join(Alert, Alert.id == Link.to_id).where(Link.from_id == record.id)
+    others = (
+        select(Record)
+        .join(Link, Link.from_id == Record.id)
+        .where(Link.to_id.in_(alert_ids), Record.id != record.id, Record.kind == record.kind)
+        .order_by(Record.id.desc())
+    )
+    found = db.session.scalars(others).unique().all()
+    return {"others": found[:SIMILAR], "count": len(found), "url": KINDS[record.kind].plural} if found else None
+
+
+def join_for_cards(statement: Select[Any]) -> Select[Any]:
+    """What the second line of a card and the search of the board look at."""
+    alert = Alert.__table__
+    return statement.outerjoin(alert, alert.c.id == Record.id).outerjoin(Product, Product.id == alert.c.product_id)
+
+
+def card_pills(ids: Sequence[int]) -> dict[int, list[Pill]]:
+    """How far its actions are, and what came of it (its change)."""
+    alert, later, action = Alert.__table__, Record.__table__.alias("later"), AlertAction.__table__
+    settled = [state for state in ActionState if state.is_settled]
+    mine = select(func.count()).select_from(action).where(action.c.alert_id == alert.c.id).correlate(alert)
+    rows = db.session.execute(
+        select(
+            alert.c.id,
+            mine.scalar_subquery(),
+            mine.where(action.c.state.in_(settled)).scalar_subquery(),
+            later.c.number,
+            later.c.kind,
+        )
+        .outerjoin(Link, Link.from_id == alert.c.id)
+        .outerjoin(later, later.c.id == Link.to_id)
+        .where(alert.c.id.in_(ids))
+        .order_by(alert.c.id, Link.id)
+    )
+    pills: dict[int, list[Pill]] = defaultdict(list)
+    for alert_id, count, done, number, kind in rows:
+        if count and not pills[alert_id]:
+            look = "ok" if done == count else ""
+            pills[alert_id].append(Pill(_("%(done)s of %(count)s verified", done=done, count=count), look, "check"))
+        if number and kind in KINDS:
+            pills[alert_id].append(Pill(number, "step", KINDS[kind].step, KINDS[kind].step))
+    return pills
+
+
+def names_of_causes(ids: set[int]) -> dict[int, str]:
+    """For the history of an alert."""
+    rows = db.session.execute(select(RootCause.id, RootCause.name).where(RootCause.id.in_(ids)))
+    return {row.id: row.name for row in rows}
+
+
+def unit_with_serial(serial: str) -> Unit | None:
+    if not serial:
+        return None
+    return db.session.scalar(select(Unit).where(Unit.serial.in_({serial, serial.upper()})))
+
+
+def board_of_team(team_id: int) -> Board:
+    """Where a team's alerts live."""
+    found = db.session.scalar(select(Board).where(Board.team_id == team_id, Board.archived_at.is_(None)))
+    if found is None:
+        raise Refused(_("This team has no board yet."), field="team_id")
+    return found
+
+
+def quality_teams() -> Sequence[Team]:
+    return db.session.scalars(select(Team).where(*TEAM_OPEN).order_by(Team.name)).all()
+
+
+def staff() -> Sequence[Person]:
+    statement = select(Person).where(*STAFF_ACTIVE).options(lazyload(Person.role_rows)).order_by(Person.name)
+    return db.session.scalars(statement).all()
+
+
+def products(keep: int | None = None) -> Sequence[Product]:
+    statement = select(Product).where(or_(Product.archived_at.is_(None), Product.id == keep)).order_by(Product.name)
+    return db.session.scalars(statement).all()
+
+
+def customers() -> Sequence[Customer]:
+    return db.session.scalars(select(Customer).where(Customer.archived_at.is_(None)).order_by(Customer.name)).all()
+
+
+def root_causes(keep: int | None = None) -> Sequence[RootCause]:
+    statement = select(RootCause).where(or_(RootCause.archived_at.is_(None), RootCause.id == keep))
+    return db.session.scalars(statement.order_by(RootCause.name)).all()
+
+
+CARD_ABOUT = (Product.name,)
+CARD_SEARCH = (Product.name, Alert.__table__.c.serial_text)
+TEAM_OPEN = (Team.kind == TeamKind.QUALITY, Team.archived_at.is_(None))
+STAFF_ACTIVE = (Person.is_staff.is_(True), Person.is_active.is_(True), Person.archived_at.is_(None))
