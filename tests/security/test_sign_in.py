@@ -212,12 +212,29 @@ def test_confirming_needs_the_password_and_counts_as_a_try(app: Flask, marc: Per
         confirm(marc, PASSWORD, address="127.0.0.2")
 
 
-FOREIGN = [  # fmt: skip
-    "//evil.example", "///evil.example", "/\\evil.example", "\\\\evil.example", "https://evil.example", "https:evil.example",
-    "http:/evil.example", "javascript:alert(1)", "data:text/html,x", "/%2f%2fevil.example/..", "/%5cevil.example", "%2f%2fevil.example",
-    "/\tevil", "/\n/evil.example", "\t//evil.example", " //evil.example", "/%252f/evil.example", "evil.example", "@evil.example",
-    "/\x00//evil.example", "/x" * 300,
-]  # fmt: skip
+FOREIGN = [
+    "//evil.example",
+    "///evil.example",
+    "/\\evil.example",
+    "\\\\evil.example",
+    "https://evil.example",
+    "https:evil.example",
+    "http:/evil.example",
+    "javascript:alert(1)",
+    "data:text/html,x",
+    "/%2f%2fevil.example/..",
+    "/%5cevil.example",
+    "%2f%2fevil.example",
+    "/\tevil",
+    "/\n/evil.example",
+    "\t//evil.example",
+    " //evil.example",
+    "/%252f/evil.example",
+    "evil.example",
+    "@evil.example",
+    "/\x00//evil.example",
+    "/x" * 300,
+]
 
 
 @pytest.mark.parametrize("wanted", FOREIGN)
