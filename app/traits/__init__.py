@@ -12,9 +12,10 @@ def register(app: Flask) -> None:
         record,  # noqa: F401
         routes,
     )
-    from app.traits.board import models  # noqa: F401
+    from app.traits.board import routes as board_routes
 
     navigation.init_navigation(app)
     chatter.register(app)
     attachments.register(app)
+    app.register_blueprint(board_routes.bp)
     app.register_blueprint(routes.bp)

@@ -50,7 +50,7 @@ def open_by_kind() -> dict[str, int]:
         .where(Stage.role.not_in(CLOSED_ROLES), Board.archived_at.is_(None))
         .group_by(Board.kind)
     )
-    return {kind: count for kind, count in db.session.execute(statement)}
+    return {row[0]: row[1] for row in db.session.execute(statement)}
 
 
 def by_step(counts: dict[str, int]) -> dict[str, int]:

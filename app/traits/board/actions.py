@@ -1,7 +1,7 @@
 """Putting a card somewhere: entering a board, moving between stages, ranking inside one.
 
-Ranks are integers with a gap of 65,536, given by the server under the lock of the stages. A move takes the middle of its
-new neighbours; when a gap is used up that one stage is renumbered; the ends grow outwards. Moves are Core updates
+Ranks are integers with a gap of 65,536, given by the server under the lock of the stages. A move takes the middle of
+its new neighbours; when a gap is used up that one stage is renumbered; the ends grow outwards. Moves are Core updates
 `WHERE stage_id = :from`, so a drag never makes a colleague's open edit form stale (the record's `version` stays).
 """
 
@@ -23,7 +23,6 @@ from app.traits.chatter.actions import log
 from app.traits.record import Record
 
 GAP = 65_536
-LOWEST = -(2**62)
 
 
 def enter_board(record: Record, board: Board, *, by: Person | None, stage: Stage | None = None) -> None:
@@ -52,9 +51,10 @@ def move_card(record: Record, *, to: Stage, before: int | None, after: int | Non
 def place(record: Record, *, to: Stage, before: int | None, after: int | None, by: Person | None) -> None:
     """Give the record its place in `to`: above the card `before`, else below the card `after`, else at the end.
 
-    The neighbours are ids of records; one that has gone elsewhere in the meantime is left out of account. A Conflict when
-    the record has left the stage it was read in; Refused when `to` has a hard limit and is full. Publishes RecordMoved
-    and writes "moved" into the conversation when the stage is another one.
+    A closed stage, whose cards are folded away, is filled from the top instead. The neighbours are ids of records; one
+    that has gone elsewhere in the meantime is left out of account. A Conflict when the record has left the stage it was
+    read in; Refused when `to` has a hard limit and is full. Publishes RecordMoved and writes "moved" into the
+    conversation when the stage is another one.
     """
     tx = current_transaction()
     db.session.flush()
@@ -75,11 +75,7 @@ def place(record: Record, *, to: Stage, before: int | None, after: int | None, b
             changes["closed_at"] = (record.closed_at, closed_at)
     table = Record.__table__
     statement = update(table).where(table.c.id == record.id, table.c.stage_id == home.id).values(**values)  # type: ignore[arg-type]
-    if entering:
-        met = audited_dml(statement, "record", record.id, changes)
-    else:
-        met = db.session.execute(statement).rowcount  # type: ignore[attr-defined]
-    if not met:
+    if not audited_dml(statement, "record", record.id, changes):
         raise Conflict(_("%(number)s was moved by somebody else.", number=record.number))
     for name, value in values.items():
         set_committed_value(record, name, value)
@@ -87,9 +83,7 @@ def place(record: Record, *, to: Stage, before: int | None, after: int | None, b
     changed(record, home, to, by=by)
     if entering:
         log(record, "moved", {"from": home.name, "to": to.name}, by=by)
-        publish(
-            RecordMoved(record_id=record.id, from_stage_id=home.id, to_stage_id=to.id, by_id=by.id if by else None)
-        )
+        publish(RecordMoved(record_id=record.id, from_stage_id=home.id, to_stage_id=to.id, by_id=by.id if by else None))
 
 
 def put_in_role(record: Record, role: StageRole, *, by: Person | None) -> None:
@@ -110,10 +104,19 @@ def change_board(record: Record, board: Board, *, by: Person | None) -> None:
     same = [s for s in stages_of(board.id) if s.role == home.role]
     to = same[0] if same else first_stage(board)
     _lock_stages(home.id, to.id)
-    values = {"stage_id": to.id, "rank": _rank_between(record, to, None, None), "entered_stage_at": tx.at}
+    closed_at = (record.closed_at or tx.at) if to.is_closed else None
+    values = {
+        "stage_id": to.id,
+        "rank": _rank_between(record, to, None, None),
+        "entered_stage_at": tx.at,
+        "closed_at": closed_at,
+    }
     table = Record.__table__
     statement = update(table).where(table.c.id == record.id, table.c.stage_id == home.id).values(**values)  # type: ignore[arg-type]
-    if not audited_dml(statement, "record", record.id, {"stage_id": (home.id, to.id)}):
+    changes: dict[str, tuple[object, object]] = {"stage_id": (home.id, to.id)}
+    if closed_at != record.closed_at:
+        changes["closed_at"] = (record.closed_at, closed_at)
+    if not audited_dml(statement, "record", record.id, changes):
         raise Conflict(_("%(number)s was moved by somebody else.", number=record.number))
     for name, value in values.items():
         set_committed_value(record, name, value)
@@ -216,8 +219,7 @@ def _rank_between(record: Record, to: Stage, before: int | None, after: int | No
         if above is None and below is None:
             return 0
         if above is None:
-            assert below is not None
-            return below - GAP
+            return (below or 0) - GAP
         if below is None:
             return above + GAP
         if below - above > 1:
@@ -243,6 +245,8 @@ def _neighbours(record: Record, to: Stage, before: int | None, after: int | None
         above = near[after]
         below = db.session.scalar(select(func.min(Record.rank)).where(*others, Record.rank > above))
         return above, below
+    if to.is_closed:
+        return None, db.session.scalar(select(func.min(Record.rank)).where(*others))
     return db.session.scalar(select(func.max(Record.rank)).where(*others)), None
 
 
