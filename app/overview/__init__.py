@@ -1,7 +1,14 @@
-"""The loop on one page: my work."""
+"""The loop on one page: my work, and the pages of our customers."""
 
 from flask import Flask
 
 
 def register(app: Flask) -> None:
     """The front door of this room."""
+    from app.overview import portal, routes, rules  # noqa: F401
+    from app.traits.chatter.queries import count_waiting
+    from app.traits.navigation import count_at
+
+    count_at("home", count_waiting)
+    app.register_blueprint(routes.bp)
+    app.register_blueprint(portal.bp)

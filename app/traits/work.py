@@ -10,7 +10,7 @@ from app.people.models import Person
 
 @dataclass(frozen=True)
 class WorkItem:
-    """One thing somebody waits for. `pill` is a short word that says why now, `pill_kind` its weight (warn, bad, ok)."""
+    """One thing somebody waits for. `pill` is a short word for why now, `pill_kind` its weight (warn, bad, ok)."""
 
     title: str
     url: str
