@@ -126,10 +126,6 @@ class PublicForm(Form):
         return Doubt.STALE if age > SLOWEST else None
 
 
-class PlainForm(Form):
-    """A button: nothing but the token and the `op`."""
-
-
 def receipt(number: str) -> str:
     """What the address of the thank-you page carries, so that nobody can leaf through our numbers."""
     return str(_signer("receipt").dumps(number))

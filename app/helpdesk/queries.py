@@ -1,6 +1,5 @@
 """What the helpdesk pages show."""
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,7 +18,7 @@ from app.traits.board.models import Board
 from app.traits.board.registry import Pill
 from app.traits.chatter.actions import Addressee
 from app.traits.links.models import Link
-from app.traits.record import KINDS, Record
+from app.traits.record import Record
 
 
 def ticket_by_number(number: str) -> Ticket:
@@ -96,22 +95,10 @@ def join_for_cards(statement: Select[Any]) -> Select[Any]:
 
 
 def card_pills(ids: Sequence[int]) -> dict[int, list[Pill]]:
-    """What came of a ticket (its alert), and whether somebody should look at it first."""
-    ticket, later = Ticket.__table__, Record.__table__.alias("later")
-    rows = db.session.execute(
-        select(ticket.c.id, ticket.c.doubt, later.c.number, later.c.kind)
-        .outerjoin(Link, Link.from_id == ticket.c.id)
-        .outerjoin(later, later.c.id == Link.to_id)
-        .where(ticket.c.id.in_(ids))
-        .order_by(ticket.c.id, Link.id)
-    )
-    pills: dict[int, list[Pill]] = defaultdict(list)
-    for ticket_id, doubt, number, kind in rows:
-        if doubt and not pills[ticket_id]:
-            pills[ticket_id].append(Pill(_("check"), "warn", "eye"))
-        if number and kind in KINDS:
-            pills[ticket_id].append(Pill(number, "step", KINDS[kind].step, KINDS[kind].step))
-    return pills
+    """Whether somebody should look at a ticket of the public form first."""
+    ticket = Ticket.__table__
+    doubtful = select(ticket.c.id).where(ticket.c.id.in_(ids), ticket.c.doubt.is_not(None))
+    return {found: [Pill(_("check"), "warn", "eye")] for found in db.session.scalars(doubtful)}
 
 
 def open_tickets_behind(record_id: int) -> Sequence[Ticket]:

@@ -13,11 +13,12 @@ from app.foundation.limits import Limit, TooMany, key_of, take
 from app.foundation.permissions import PUBLIC, STAFF, needs
 from app.foundation.sessions import client_address
 from app.helpdesk import actions, queries
-from app.helpdesk.forms import PHOTOS, PlainForm, PublicForm, TicketForm, is_receipt, receipt
-from app.helpdesk.models import Doubt, Ticket
+from app.helpdesk.forms import PHOTOS, PublicForm, TicketForm, is_receipt, receipt
+from app.helpdesk.models import Channel, Doubt, Ticket
 from app.people.current import current_person
 from app.traits.attachments.photos import keep_photos
 from app.traits.board.pages import board_page
+from app.traits.chatter.prose import prose
 from app.traits.record import record_url
 from app.traits.show import record_page
 
@@ -62,7 +63,7 @@ def show(number: str) -> ResponseReturnValue:
         ticket=ticket,
         owner=queries.owner_of(ticket.unit) if ticket.unit else None,
         doubt=doubt_words(ticket.doubt),
-        plain=PlainForm(),
+        told=prose(ticket.description) if ticket.channel is Channel.STAFF else "",
     )
 
 

@@ -13,6 +13,7 @@ def register(app: Flask) -> None:
     from app.traits.history import names_of
     from app.traits.links.offers import offer, panel
     from app.traits.record import Kind, register_kind
+    from app.traits.work import my_work
 
     register_kind(
         Kind(
@@ -43,6 +44,7 @@ def register(app: Flask) -> None:
     offer("ticket", lazy("Raise quality alert"), "quality.new", "alert.raise", step="alert")
     offer("ticket", lazy("Attach to open alert"), "quality.attach", "alert.raise", step="alert", icon="link")
     panel("ticket", lazy("Same cause"), queries.same_cause, "quality/_same_cause.html")
+    my_work("actions", queries.actions_waiting_for, title=lazy("Actions"), step="alert", icon="field", order=30)
     names_of("root_cause_id", queries.names_of_causes)
     reactions.listen()
     app.register_blueprint(bp)

@@ -1,7 +1,7 @@
 """What the quality pages show."""
 
-from collections import defaultdict
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 from sqlalchemy import Select, case, func, or_, select
@@ -9,15 +9,17 @@ from sqlalchemy.orm import joinedload, lazyload, selectinload
 
 from app.bom.units import Unit
 from app.catalog.models import Product
+from app.foundation.clock import now
 from app.foundation.db import db
 from app.foundation.errors import NotFound, Refused
-from app.foundation.language import _
+from app.foundation.language import _, day, zone
 from app.people.models import Customer, Person, Team, TeamKind
 from app.quality.models import ActionState, Alert, AlertAction, RootCause
 from app.traits.board.models import CLOSED_ROLES, Board, Stage
 from app.traits.board.registry import Pill
 from app.traits.links.models import Link
 from app.traits.record import KINDS, Record, may_see
+from app.traits.work import WorkItem
 
 SIMILAR = 8
 FOUND = 20
@@ -62,14 +64,31 @@ def unsettled_actions(alert_id: int) -> Sequence[AlertAction]:
     ).all()
 
 
-def actions_owned_by(person: Person) -> Sequence[AlertAction]:
-    """What this person has promised and not done yet, the most urgent first; with its alert."""
-    return db.session.scalars(
-        select(AlertAction)
-        .where(AlertAction.owner_id == person.id, AlertAction.state.in_([ActionState.OPEN, ActionState.DOING]))
-        .options(joinedload(AlertAction.alert))
+def actions_waiting_for(person: Person) -> list[WorkItem]:
+    """What this person has promised, and what they are to verify, the most urgent first; one query."""
+    promised = (AlertAction.owner_id == person.id) & AlertAction.state.in_([ActionState.OPEN, ActionState.DOING])
+    to_verify = (Alert.responsible_id == person.id) & (AlertAction.state == ActionState.DONE)
+    statement = (
+        select(AlertAction, Alert.number, Alert.title)
+        .join(Alert, Alert.id == AlertAction.alert_id)
+        .where(promised | to_verify)
         .order_by(AlertAction.due_on.is_(None), AlertAction.due_on, AlertAction.id)
-    ).all()
+    )
+    today = now().astimezone(zone()).date()
+    return [_waiting(action, number, title, today) for action, number, title in db.session.execute(statement)]
+
+
+def _waiting(action: AlertAction, number: str, title: str, today: date) -> WorkItem:
+    is_late, verify = action.is_late(today), action.state is ActionState.DONE
+    return WorkItem(
+        title=action.text,
+        url=f"/alerts/{number}?tab={action.kind.value}#action-{action.id}",
+        note=f"{number} · {title}",
+        due=day(action.due_on) if action.due_on else "",
+        pill=_("verify") if verify else _("late") if is_late else "",
+        pill_kind="ok" if verify else "bad" if is_late else "",
+        pill_icon="check" if verify else "late" if is_late else "",
+    )
 
 
 def origin_named(number: str, person: Person) -> Record | None:
@@ -146,31 +165,18 @@ def join_for_cards(statement: Select[Any]) -> Select[Any]:
 
 
 def card_pills(ids: Sequence[int]) -> dict[int, list[Pill]]:
-    """How far its actions are, and what came of it (its change)."""
-    alert, later, action = Alert.__table__, Record.__table__.alias("later"), AlertAction.__table__
-    settled = [state for state in ActionState if state.is_settled]
-    mine = select(func.count()).select_from(action).where(action.c.alert_id == alert.c.id).correlate(alert)
+    """How far the actions of an alert are."""
+    action = AlertAction.__table__
+    settled = func.sum(case((action.c.state.in_([state for state in ActionState if state.is_settled]), 1), else_=0))
     rows = db.session.execute(
-        select(
-            alert.c.id,
-            mine.scalar_subquery(),
-            mine.where(action.c.state.in_(settled)).scalar_subquery(),
-            later.c.number,
-            later.c.kind,
-        )
-        .outerjoin(Link, Link.from_id == alert.c.id)
-        .outerjoin(later, later.c.id == Link.to_id)
-        .where(alert.c.id.in_(ids))
-        .order_by(alert.c.id, Link.id)
+        select(action.c.alert_id, func.count(), settled).where(action.c.alert_id.in_(ids)).group_by(action.c.alert_id)
     )
-    pills: dict[int, list[Pill]] = defaultdict(list)
-    for alert_id, count, done, number, kind in rows:
-        if count and not pills[alert_id]:
-            look = "ok" if done == count else ""
-            pills[alert_id].append(Pill(_("%(done)s of %(count)s verified", done=done, count=count), look, "check"))
-        if number and kind in KINDS:
-            pills[alert_id].append(Pill(number, "step", KINDS[kind].step, KINDS[kind].step))
-    return pills
+    return {
+        alert_id: [
+            Pill(_("%(done)s of %(count)s verified", done=done, count=count), "ok" if done == count else "", "check")
+        ]
+        for alert_id, count, done in rows
+    }
 
 
 def names_of_causes(ids: set[int]) -> dict[int, str]:

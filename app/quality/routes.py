@@ -16,6 +16,7 @@ from app.quality import actions, queries
 from app.quality.forms import ActionForm, AlertForm, AttachForm, QuickActionForm, RaiseForm, RootCauseForm, StateForm
 from app.quality.models import ActionKind, ActionState, Alert
 from app.traits.board.pages import board_page
+from app.traits.chatter.prose import prose
 from app.traits.record import Record, record_url
 from app.traits.show import record_page
 
@@ -236,7 +237,7 @@ VERBS = {
 TAKEN_OVER = frozenset({"product_id", "serial_text", "customer_id", "priority"})
 
 
-def _page(alert: Alert, tab: ActionKind | None = None, form: QuickActionForm | None = None) -> Any:
+def _page(alert: Alert, tab: ActionKind | None = None, form: QuickActionForm | None = None) -> ResponseReturnValue:
     tab = tab or _tab(request.args.get("tab"))
     return record_page(
         alert,
@@ -244,6 +245,7 @@ def _page(alert: Alert, tab: ActionKind | None = None, form: QuickActionForm | N
         alert=alert,
         cause_form=RootCauseForm(formdata=None, obj=alert).offer(alert),
         similar=queries.similar_alerts(alert),
+        told=prose(alert.description),
         **_tab_context(alert, tab, form),
     )
 
