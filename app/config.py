@@ -44,7 +44,7 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
     return Settings(
         data_dir=data_dir,
         database_url=_database_url(env.get("DATABASE_URL"), data_dir),
-        secret_key=env.get("SECRET_KEY") or _kept_secret(data_dir),
+        secret_key=_secret(env, data_dir),
         base_url=(env.get("LOOPWRIGHT_BASE_URL") or f"http://127.0.0.1:{port}").rstrip("/"),
         smtp_url=env.get("LOOPWRIGHT_SMTP_URL") or None,
         mail_from=env.get("LOOPWRIGHT_MAIL_FROM") or "Loopwright <loopwright@localhost>",
@@ -69,6 +69,16 @@ def _database_url(given: str | None, data_dir: Path) -> str:
     if given.startswith(("sqlite:///", "postgresql+psycopg://")):
         return given
     raise BadSettings("DATABASE_URL must start with sqlite:/// or postgresql://.")
+
+
+def _secret(env: Mapping[str, str], data_dir: Path) -> str:
+    """SECRET_KEY, unless it is one that anybody would guess; else the one this installation made for itself."""
+    given = env.get("SECRET_KEY")
+    if not given:
+        return _kept_secret(data_dir)
+    if len(given) < 16 or len(set(given)) < 6 or given.lower().startswith(("changeme", "change-me", "secret-key")):
+        raise BadSettings("SECRET_KEY can be guessed: leave it unset, or give it 32 random characters or more.")
+    return given
 
 
 def _kept_secret(data_dir: Path) -> str:

@@ -1,5 +1,6 @@
 """Before any view runs: who is this, did our own page send it, and may they do it at all?"""
 
+import logging
 from dataclasses import replace
 from urllib.parse import unquote
 
@@ -19,6 +20,7 @@ from app.people import queries
 from app.people.current import current_person_or_none
 from app.people.sign_in import may_sign_in
 
+log = logging.getLogger("loopwright.security")
 WITHOUT_PERSON = frozenset({"static", "serving.healthz", "serving.readyz"})
 THEMES = ("light", "dark")
 
@@ -95,6 +97,7 @@ def _may_they() -> AnyResponse | None:
     if known and known.via == Via.PIN and not getattr(view, "floor", False):
         raise NotAllowed(_("A PIN opens the shop floor only. Sign in with your password for this."))
     if needed is None or not can(person, needed):
+        log.warning("denied", extra={"event": "denied", "person": person.id, "needed": needed})
         if not person.is_staff:
             raise NotFound("")  # to a customer, what is ours does not exist
         raise NotAllowed(_("You do not have the right to do this. Ask an administrator for it."))

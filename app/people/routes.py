@@ -1,5 +1,6 @@
 """Signing in and out, the first administrator, what was parked, and one's own account."""
 
+import logging
 from datetime import timedelta
 
 from flask import Blueprint, Response, flash, make_response, redirect, render_template, request, url_for
@@ -21,6 +22,7 @@ from app.people.gate import THEMES, safe_next
 from app.people.sign_in import sign_in
 from app.people.site import read_site
 
+log = logging.getLogger("loopwright.security")
 bp = Blueprint("people", __name__)
 
 
@@ -46,6 +48,8 @@ def enter() -> ResponseReturnValue:
 @bp.post("/logout")
 @needs(PUBLIC)
 def logout() -> ResponseReturnValue:
+    if person := current_person_or_none():
+        log.info("signed out", extra={"event": "signed_out", "person": person.id})
     sessions.end()
     answer = make_response(see_other(url_for(".login")))
     answer.headers["Clear-Site-Data"] = '"cache", "storage"'
@@ -157,7 +161,5 @@ def _sign_in_page(form: SignInForm, no: Refused | None = None) -> Response:
 def _account_page(form: AccountForm, status: int = 200) -> Response:
     mine = sessions.sessions_of(current_person().id)
     known = web_session().known
-    page = render_template(
-        "people/account.html", form=form, sessions=mine, here=known.id_hash if known else ""
-    )
+    page = render_template("people/account.html", form=form, sessions=mine, here=known.id_hash if known else "")
     return make_response(page, status)

@@ -170,7 +170,48 @@ def test_IN7_junk_in_a_form_is_never_our_error(app: Flask, visitor: Visitor, ada
     """Every field any form of ours has, filled with the same nonsense, sent to every address."""
     visitor.as_(ada)
     token = visitor.token()
-    names = ["title", "name", "email", "body", "text", "description", "quantity", "product_id", "team_id", "card", "from", "to", "before", "after", "v", "op", "stage_id", "unit_id", "customer_id", "component_id", "minutes", "work_centre_id", "uom_id", "verdict", "password", "comment", "zone", "theme", "next", "note", "version", "due_on", "planned_start", "serial", "tags", "priority", "responsible_id", "root_cause_id", "type_id", "message"]
+    names = [
+        "title",
+        "name",
+        "email",
+        "body",
+        "text",
+        "description",
+        "quantity",
+        "product_id",
+        "team_id",
+        "card",
+        "from",
+        "to",
+        "before",
+        "after",
+        "v",
+        "op",
+        "stage_id",
+        "unit_id",
+        "customer_id",
+        "component_id",
+        "minutes",
+        "work_centre_id",
+        "uom_id",
+        "verdict",
+        "password",
+        "comment",
+        "zone",
+        "theme",
+        "next",
+        "note",
+        "version",
+        "due_on",
+        "planned_start",
+        "serial",
+        "tags",
+        "priority",
+        "responsible_id",
+        "root_cause_id",
+        "type_id",
+        "message",
+    ]
     data = {"csrf_token": token, **dict.fromkeys(names, value)}
     for endpoint, method, rule in all_endpoints(app):
         if method in ("GET",) or endpoint in ("people.logout",):

@@ -4,6 +4,7 @@ import logging
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -163,3 +164,20 @@ def test_the_link_of_a_command_runs_outside_of_a_request(app: Flask, database: N
     with transaction(by=None):
         token = one_time.issue("x", lifetime=timedelta(hours=1))
     assert len(token) == 43
+
+
+@pytest.mark.parametrize("weak", ["changeme", "secret", "x" * 40, "changeme-in-production", "123456789012345"])
+def test_SL1_a_secret_that_can_be_guessed_is_refused(weak: str) -> None:
+    from app.config import BadSettings, read
+
+    with pytest.raises(BadSettings, match="SECRET_KEY"):
+        read({"SECRET_KEY": weak})
+
+
+def test_SL1_an_installation_makes_its_own_and_keeps_it_to_itself(tmp_path: Path) -> None:
+    from app.config import read
+
+    first = read({"LOOPWRIGHT_DATA_DIR": str(tmp_path / "data")}).secret_key
+    assert len(first) >= 48
+    assert read({"LOOPWRIGHT_DATA_DIR": str(tmp_path / "data")}).secret_key == first
+    assert (tmp_path / "data" / "secret_key").stat().st_mode & 0o077 == 0

@@ -246,3 +246,16 @@ def test_IN5_no_way_to_another_site(visitor: Visitor, marc: Person, wanted: str)
 def test_IN5_our_own_pages_are_fine(visitor: Visitor, marc: Person, wanted: str) -> None:
     assert safe_next(wanted) == wanted
     assert visitor.sign_in(marc.email, next=wanted).location == wanted
+
+
+def test_SL4_what_happens_at_the_door_is_logged_without_names(
+    visitor: Visitor, marc: Person, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "loopwright.security")
+    visitor.sign_in(marc.email, "wrong")
+    visitor.sign_in(marc.email)
+    visitor.post("/logout")
+    records = [record for record in caplog.records if record.name == "loopwright.security"]
+    assert [vars(record)["event"] for record in records] == ["sign_in_failed", "signed_in", "signed_out"]
+    assert marc.email not in str([vars(record) for record in records])
+    assert "wrong" not in str([vars(record) for record in records])
