@@ -60,12 +60,12 @@ def concatenate(entry: Path) -> str:
 
     def inline(match: re.Match[str], base: Path) -> str:
         path = (base / match[1]).resolve()
-        text = _IMPORT.sub(lambda m: inline(m, path.parent), path.read_text())
         text = re.sub(
-            r'url\("(?!data:|#)([^"]+)"\)',
+            r'(?<!@import )url\("(?!data:|#)([^"]+)"\)',
             lambda m: f'url("{_relative((path.parent / m[1]).resolve(), entry.parent)}")',
-            text,
+            path.read_text(),
         )
+        text = _IMPORT.sub(lambda m: inline(m, path.parent), text)
         return f"@layer {match[2]} {{\n{text}\n}}" if match[2] else text
 
     return _IMPORT.sub(lambda m: inline(m, entry.parent), entry.read_text())
