@@ -28,7 +28,7 @@ from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 from flask import current_app, g, render_template
-from flask_babel import force_locale
+from flask_babel import force_locale, timezone
 from jinja2 import TemplateNotFound
 
 from app.foundation import jobs
@@ -182,15 +182,15 @@ def _connected(url: str) -> Iterator[smtplib.SMTP]:
     if parts.scheme not in ("smtp", "smtps", "smtp+starttls") or not parts.hostname:
         raise NoMailServer(_("LOOPWRIGHT_SMTP_URL must look like smtp://user:password@host:587."))
     context = ssl.create_default_context()
-    server: smtplib.SMTP
-    if parts.scheme == "smtps":
-        server = smtplib.SMTP_SSL(parts.hostname, parts.port or 465, timeout=TIMEOUT, context=context)
-    else:
-        server = smtplib.SMTP(parts.hostname, parts.port or 587, timeout=TIMEOUT)
+    is_wrapped = parts.scheme == "smtps"
+    server = smtplib.SMTP_SSL(timeout=TIMEOUT, context=context) if is_wrapped else smtplib.SMTP(timeout=TIMEOUT)
+    # connecting comes after the guard is set: a greeting of one byte a second is a delay too
     guard = threading.Timer(DEADLINE, _cut, [server])
     guard.daemon = True
     guard.start()
     try:
+        server._host = parts.hostname  # type: ignore[attr-defined]  # whose certificate it must be
+        server.connect(parts.hostname, parts.port or (465 if is_wrapped else 587))
         server.ehlo_or_helo_if_needed()
         if parts.scheme == "smtp+starttls" or (parts.scheme == "smtp" and server.has_extn("starttls")):
             server.starttls(context=context)
@@ -252,20 +252,12 @@ def _in_language_of(to: "Recipient | str") -> Iterator[None]:
     """The recipient's language and zone, else the company's; never those of whoever acts."""
     locale = getattr(to, "locale", None) or current_app.config.get("SITE_LOCALE") or "en"
     zone = getattr(to, "zone", None) or current_app.config.get("SITE_ZONE") or "UTC"
-    kept = {name: g.get(name) for name in ("babel_tzinfo",)}
-    with force_locale(locale):
-        g.babel_tzinfo = _zone(zone)
-        try:
+    kept = g.pop("_flask_babel", None)
+    try:
+        with force_locale(str(locale).replace("-", "_")):
+            g._flask_babel.babel_tzinfo = timezone(str(zone))
             yield
-        finally:
-            for name, value in kept.items():
-                if value is None:
-                    g.pop(name, None)
-                else:
-                    setattr(g, name, value)
-
-
-def _zone(name: str) -> Any:
-    from zoneinfo import ZoneInfo
-
-    return ZoneInfo(name)
+    finally:
+        g.pop("_flask_babel", None)
+        if kept is not None:
+            g._flask_babel = kept
