@@ -7,9 +7,23 @@ from app.foundation.language import lazy
 
 def register(app: Flask) -> None:
     """The front door of this room."""
-    from app.plm import models, queries, reactions, rules  # noqa: F401
-    from app.traits.record import Kind, register_kind
+    from sqlalchemy import String, cast, func, literal, select
 
+    from app.bom.models import BomRevision, RevisionState
+    from app.catalog.models import Product
+    from app.plm import actions, models, queries, reactions, routes, rules  # noqa: F401
+    from app.traits.board.registry import BoardSpec, register_board
+    from app.traits.links.offers import offer
+    from app.traits.record import Kind, Record, register_kind
+
+    eco = models.Eco.__table__
+    revision = (
+        select(literal("V").concat(cast(func.min(BomRevision.number), String)))
+        .where(BomRevision.eco_id == Record.id, BomRevision.state != RevisionState.ABANDONED)
+        .having(func.count() > 0)
+        .correlate(Record)
+        .scalar_subquery()
+    )
     register_kind(
         Kind(
             name="eco",
@@ -22,3 +36,23 @@ def register(app: Flask) -> None:
             visible_to=rules.visible_to,
         )
     )
+    register_board(
+        BoardSpec(
+            kind="eco",
+            join=lambda statement: statement.outerjoin(eco, eco.c.id == Record.id).outerjoin(
+                Product, Product.id == eco.c.product_id
+            ),
+            about=(Product.name, revision),
+            search=(Product.ref,),
+            move=actions.move_eco,
+            quick_add=actions.add_card,
+            pills=queries.pills,
+            switch="type",
+            write="eco.move",
+            new=(lazy("New change"), "/ecos/new"),
+            add_hint=lazy("What is to change?"),
+            search_hint=lazy("Product, part, word…"),
+        )
+    )
+    offer("alert", lazy("Raise ECO"), "plm.new", "eco.open", step="eco")
+    app.register_blueprint(routes.bp)

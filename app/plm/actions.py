@@ -8,12 +8,12 @@ from sqlalchemy import select
 from app.bom import revisions
 from app.bom.models import Bom, BomRevision
 from app.catalog.models import Product
+from app.foundation.clock import now
 from app.foundation.db import current_transaction, db
-from app.foundation.errors import Conflict, NotAllowed, Refused
+from app.foundation.errors import Conflict, Refused
 from app.foundation.events import publish
-from app.foundation.language import _
+from app.foundation.language import _, lazy
 from app.foundation.loop import EcoOpened
-from app.foundation.numbering import next_number
 from app.foundation.permissions import authorize
 from app.people.models import Person
 from app.plm import signing
@@ -35,6 +35,7 @@ from app.traits.board.models import Board, Stage, StageRole
 from app.traits.board.registry import NeedsDialog
 from app.traits.chatter.actions import log
 from app.traits.followers import follow
+from app.traits.impact import impact_of
 from app.traits.links.actions import link
 from app.traits.record import Record
 
@@ -125,10 +126,12 @@ def move_eco(record: Record, *, to: Stage, before: int | None, after: int | None
     step = _may_enter(case, to)
     if step is not None and (missing := missing_to_enter(case.eco, case.path, to, case.sheet)):
         if all(gate.person_id == by.id for gate in missing) and _could_approve(case, step, by):
-            raise NeedsDialog("plm/_dialog.html", sign_context(case, step, by=by, before=before, after=after))
+            raise NeedsDialog(DIALOG, sign_context(case, step, by=by, before=before, after=after))
         raise _refused(case.eco, to, missing)
     if step is not None and step.applies_on_entry and case.eco.applied_at is None:
-        raise NeedsDialog("plm/_dialog.html", sign_context(case, step, by=by, before=before, after=after, approve=False))
+        raise NeedsDialog(
+            "plm/_dialog.html", sign_context(case, step, by=by, before=before, after=after, approve=False)
+        )
     _enter(case, to, before=before, after=after, by=by)
 
 
@@ -268,7 +271,12 @@ def describe_eco(
         "responsible_id": eco.responsible_id,
         "priority": eco.priority,
     }
-    after: dict[str, Any] = {"title": title, "description": description, "responsible_id": responsible_id, "priority": priority}
+    after: dict[str, Any] = {
+        "title": title,
+        "description": description,
+        "responsible_id": responsible_id,
+        "priority": priority,
+    }
     if product is not None and eco.started_at is None:
         slot = _slot_of(product)
         before |= {"product_id": eco.product_id, "bom_id": eco.bom_id}
@@ -298,7 +306,8 @@ def make_eco_type(
     """A type with its board.
 
     `stages` in order, as (name, role) or with more: {"name", "role", "folded", "applies_on_entry", "allows_apply",
-    "wip_limit"}. Without a word about it the stage with the role *approved* applies on entry. `approvers` by stage name.
+    "wip_limit"}. Without a word about it the stage with the role *approved* applies on entry. `approvers` go by the
+    name of the stage whose gate they are.
     """
     authorize(by, "eco.types")
     board = Board(kind="eco", slug=slug, name=name, version=0)
@@ -336,6 +345,12 @@ def make_eco_type(
     return made
 
 
+DIALOG = "plm/_dialog.html"
+MEANINGS = {
+    Meaning.APPROVAL: lazy("Approver: I have reviewed it and agree"),
+    Meaning.REVIEW: lazy("Reviewer: I have checked it"),
+    Meaning.RESPONSIBILITY: lazy("Responsible: I answer for the consequences"),
+}
 PRODUCT_IMPROVEMENT = "improvement"
 NEW_PRODUCT = "new-product"
 
@@ -382,10 +397,7 @@ def make_default_types(
 def open_first_release(product: Product, *, by: Person, title: str | None = None) -> Eco:
     """The change under which a product gets its first BoM (by hand or by import)."""
     kind = db.session.scalars(
-        select(EcoType)
-        .where(EcoType.first_release, EcoType.archived_at.is_(None))
-        .order_by(EcoType.id)
-        .limit(1)
+        select(EcoType).where(EcoType.first_release, EcoType.archived_at.is_(None)).order_by(EcoType.id).limit(1)
     ).first()
     if kind is None:
         raise Refused(_("There is no type of change for new products yet. An administrator makes one."))
@@ -402,14 +414,21 @@ def sign_context(
     before: int | None = None,
     after: int | None = None,
     approve: bool = True,
+    moves: bool = True,
 ) -> dict[str, Any]:
-    """What the sign-off dialog shows and sends back."""
+    """What the sign-off dialog shows and sends back. `moves`: the card enters `step` with it."""
     return {
         "eco": case.eco,
         "sheet": case.sheet,
-        "step": step,
+        "gate": step,
+        "at": now(),
         "approve": approve,
-        "moves": True,
+        "moves": moves,
+        "applies": moves and step.applies_on_entry,
+        "may_sign_only": False,
+        "needs_password": approve and case.eco.type.signing is Signing.SIGNED,
+        "meanings": MEANINGS,
+        "impact": [answer for part in case.sheet.parts for answer in impact_of(part.revision)],
         "before": before,
         "after": after,
         "signer": by,
@@ -437,7 +456,7 @@ def _may_enter(case: Case, to: Stage) -> Step | None:
 
 
 def _could_approve(case: Case, step: Step, by: Person) -> bool:
-    """Whether a signature of `by` would open the gate; NotAllowed when it is theirs to give but they wrote the change."""
+    """Whether a signature of `by` would open the gate; NotAllowed when they wrote what they would approve."""
     signing.must_be_able_to_approve(case, step if step.approver(by.id) else signing.gate_for(case, by), by=by)
     return True
 
@@ -466,10 +485,9 @@ def _apply(case: Case, *, by: Person) -> None:
         eco,
         "applied",
         {
-            "revisions": [
-                {"label": part.revision.label, "product": part.revision.bom.product.name, "ref": part.revision.bom.product.ref}
-                for part in case.sheet.parts
-            ],
+            "revision": ", ".join(
+                f"{part.revision.bom.product.name} {part.revision.label}" for part in case.sheet.parts
+            ),
             "fingerprint": case.sheet.fingerprint,
         },
         by=by,

@@ -104,7 +104,7 @@ class Path:
 
 def path_of(board_id: int) -> Path:
     """Stages, rules and approvers of a board: two statements."""
-    rows = db.session.execute(
+    rows: Sequence[tuple[Stage, StageRule | None]] = db.session.execute(
         select(Stage, StageRule)
         .outerjoin(StageRule, StageRule.stage_id == Stage.id)
         .where(Stage.board_id == board_id, Stage.archived_at.is_(None))
@@ -124,8 +124,8 @@ def path_of(board_id: int) -> Path:
         tuple(
             Step(
                 stage,
-                applies_on_entry=bool(rule and rule.applies_on_entry),
-                allows_apply=bool(rule and rule.allows_apply),
+                applies_on_entry=rule is not None and rule.applies_on_entry,
+                allows_apply=rule is not None and rule.allows_apply,
                 approvers=tuple(sorted(approvers.get(stage.id, ()), key=lambda a: (order.index(a.kind), a.id))),
             )
             for stage, rule in rows
@@ -170,7 +170,8 @@ class Sheet:
         said = [
             self.number,
             sorted(
-                [p.revision.bom_id, p.revision.number, p.revision.based_on_id, p.content.content_hash] for p in self.parts
+                [p.revision.bom_id, p.revision.number, p.revision.based_on_id, p.content.content_hash]
+                for p in self.parts
             ),
         ]
         return "v1:" + hashlib.sha256(json.dumps(said, separators=(",", ":")).encode()).hexdigest()
@@ -186,7 +187,9 @@ class Sheet:
         if not self.parts:
             return ""
         first = self.parts[0].revision.label
-        return first if len(self.parts) == 1 else _("%(first)s and %(more)s more", first=first, more=len(self.parts) - 1)
+        return (
+            first if len(self.parts) == 1 else _("%(first)s and %(more)s more", first=first, more=len(self.parts) - 1)
+        )
 
     @property
     def drafts(self) -> tuple[BomRevision, ...]:
@@ -262,10 +265,12 @@ def unpacked(text: str) -> dict[str, Any]:
 
 def names_in(changes: Iterable[Change]) -> dict[str, str]:
     """Reference to name of the components that changes speak of."""
-    refs = {row["component"] for change in changes for row in (change.before, change.after) if row and change.what == "line"}
+    rows = [row for change in changes if change.what == "line" for row in (change.before, change.after) if row]
+    refs = {row["component"] for row in rows}
     if not refs:
         return {}
-    return {ref: name for ref, name in db.session.execute(select(Product.ref, Product.name).where(Product.ref.in_(refs)))}
+    named = select(Product.ref, Product.name).where(Product.ref.in_(refs))
+    return dict(db.session.execute(named).all())
 
 
 def fingerprint(content_hash: str) -> str:
@@ -291,7 +296,7 @@ def _rebuilt(base: Content | None, changes: Iterable[Sequence[Any]]) -> Content:
 
 @dataclass(frozen=True)
 class Said:
-    """One approver of a gate and the last thing they said in this round; `is_stale` when it was about something else."""
+    """One approver of a gate and the last thing they said; `is_stale` when it was void or about something else."""
 
     approver: StageApprover
     approval: Approval | None
@@ -312,16 +317,21 @@ class Said:
 
 
 def said_at(step: Step, approvals: Sequence[Approval], content_hash: str) -> tuple[Said, ...]:
-    """Each approver of the gate with the last word that still counts, or the last voided one to show why it does not."""
+    """Each approver of the gate with the last word that counts, else the last voided one, to show why it does not."""
     found = []
     for approver in step.approvers:
         theirs = [a for a in approvals if a.stage_id == step.stage.id and a.person_id == approver.person_id]
         valid = [a for a in theirs if a.is_valid and a.verdict is not Verdict.COMMENT]
         comments = [a for a in theirs if a.is_valid]
-        last = (valid or comments or theirs or [None])[-1]
-        stale = last is not None and (not last.is_valid or last.content_hash != content_hash)
-        found.append(Said(approver, last, stale and last is not None and last.verdict is not Verdict.COMMENT))
+        words = valid or comments or theirs
+        last = words[-1] if words else None
+        stale = last is not None and last.verdict is not Verdict.COMMENT
+        found.append(Said(approver, last, stale and _is_past(last, content_hash)))
     return tuple(found)
+
+
+def _is_past(approval: Approval | None, content_hash: str) -> bool:
+    return approval is not None and (not approval.is_valid or approval.content_hash != content_hash)
 
 
 @dataclass(frozen=True)
@@ -355,9 +365,11 @@ def missing_to_enter(eco: Eco, path: Path, to: Stage, sheet: Sheet) -> list[Miss
     last = crossed[-1] if crossed else None
     if not eco.is_open or last is None:
         return found
-    for step in crossed[:-1]:
-        if step.applies_on_entry:
-            found.append(Missing(_("It takes effect in “%(stage)s”: move it there first.", stage=step.stage.name)))
+    found += [
+        Missing(_("It takes effect in “%(stage)s”: move it there first.", stage=step.stage.name))
+        for step in crossed[:-1]
+        if step.applies_on_entry
+    ]
     asks = path.asks_in(to.id)
     if not sheet.drafts and (asks or last.applies_on_entry or last.stage.is_closed or any(s.required for s in crossed)):
         found.append(Missing(_("No revision was started, so there is nothing to decide about.")))

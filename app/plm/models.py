@@ -3,6 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -13,7 +14,7 @@ from app.foundation import freeze
 from app.foundation.clock import now
 from app.foundation.db import Base
 from app.foundation.errors import Conflict, Refused
-from app.foundation.language import _
+from app.foundation.language import _, format_datetime
 from app.people.models import Person
 from app.traits.board.models import Board, Stage
 from app.traits.record import Record
@@ -197,6 +198,24 @@ class Approval(Base):
     @property
     def is_valid(self) -> bool:
         return self.voided_at is None
+
+    @property
+    def when(self) -> str:
+        """The moment it was signed, in the signer's zone and with its name, whoever reads it."""
+        local = self.at.astimezone(ZoneInfo(self.zone))
+        return f"{format_datetime(local, 'EEE d MMM y, HH:mm', rebase=False)} {local.tzname()}"
+
+    @property
+    def says(self) -> str:
+        """What the signature means, as a word under the name."""
+        words = {
+            Meaning.APPROVAL: _("approval"),
+            Meaning.REVIEW: _("review"),
+            Meaning.RESPONSIBILITY: _("responsibility"),
+            Meaning.REJECTION: _("rejection"),
+            Meaning.COMMENT: _("comment"),
+        }
+        return str(words[self.meaning])
 
 
 _SIGNED = "what was signed cannot be changed"

@@ -1,21 +1,26 @@
 """What the pages about changes show."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, select
 from sqlalchemy.orm import joinedload, lazyload, selectinload
 
-from app.bom.models import Activation, BomRevision, RevisionState
+from app.bom.models import Activation, Bom, BomRevision, RevisionState
 from app.catalog.models import Product
 from app.foundation.db import db
 from app.foundation.errors import NotFound
+from app.foundation.language import _
 from app.people.models import Person
-from app.plm.gates import Path, Said, Sheet, Step, missing_to_apply, path_of, said_at, sheet_of
+from app.plm.gates import Path, Said, Sheet, Step, missing_to_apply, missing_to_enter, path_of, said_at, sheet_of
 from app.plm.models import Approval, ApproverKind, Eco, EcoType, Signing, StageApprover, Verdict
-from app.traits.board.models import CLOSED_ROLES, Board, Stage
+from app.traits.board.models import Board, Stage
+from app.traits.board.registry import Pill
+from app.traits.impact import Impact, impact_of
 from app.traits.record import Record
 
 # One change
@@ -131,12 +136,22 @@ class Dossier:
         following = self.path.beyond(self.eco.stage_id) if self.eco.stage_id is not None else ()
         return following[0] if following and following[0].applies_on_entry and self.eco.is_open else None
 
+    @property
+    def last_word(self) -> Step | None:
+        """The stage that can be entered with nothing but the reader's signature: signing and applying are one then."""
+        to = self.applies_next
+        if to is None or not self.may_approve:
+            return None
+        missing = missing_to_enter(self.eco, self.path, to.stage, self.sheet)
+        return to if missing and all(gate.person_id == self.reader.id for gate in missing) else None
+
     @cached_property
     def shut(self) -> list[str]:
         """What would keep the drafts from becoming current, signatures and base aside; for a hint on the page."""
         if not self.eco.is_open or not self.sheet.drafts:
             return []
-        return [gate.sentence for gate in missing_to_apply(self.eco, self.sheet) if gate.code not in ("BASE_MOVED", None)]
+        gates = missing_to_apply(self.eco, self.sheet)
+        return [gate.sentence for gate in gates if gate.code not in ("BASE_MOVED", None)]
 
     @property
     def is_signed(self) -> bool:
@@ -192,19 +207,49 @@ def type_of_board(board_id: int) -> EcoType | None:
     return db.session.scalars(select(EcoType).where(EcoType.board_id == board_id)).unique().one_or_none()
 
 
-def type_by_id(type_id: int) -> EcoType | None:
-    return db.session.get(EcoType, type_id)
+def type_by_id(type_id: int) -> EcoType:
+    return db.session.get_one(EcoType, type_id)
 
 
 @dataclass(frozen=True)
 class TypeCard:
-    """A type on the overview, with its four counters."""
+    """A type on the overview: its stages with their rules, and how many changes are where."""
 
     type: EcoType
+    path: Path
     open: int
     waits_for_me: int
-    waits: int
-    to_apply: int
+    asked: int
+
+
+def type_cards(reader: Person) -> list[TypeCard]:
+    """Every type in use, for the page about types."""
+    mine = Counter(waiting.eco.type_id for waiting in waiting_for(reader))
+    counts = {
+        (type_id, stage_id): count
+        for type_id, stage_id, count in db.session.execute(
+            select(Eco.type_id, Eco.stage_id, func.count())
+            .where(Eco.applied_at.is_(None), Eco.cancelled_at.is_(None))
+            .group_by(Eco.type_id, Eco.stage_id)
+        )
+    }
+    cards = []
+    for kind in eco_types():
+        path = path_of(kind.board_id)
+        here = {step.stage.id: counts.get((kind.id, step.stage.id), 0) for step in path.steps}
+        asked = sum(n for stage_id, n in here.items() if path.asks_in(stage_id))
+        cards.append(TypeCard(kind, path, sum(here.values()), mine[kind.id], asked))
+    return cards
+
+
+def is_signed(eco: Eco) -> bool:
+    """Whether a signature on this change takes the password."""
+    return eco.type.signing is Signing.SIGNED
+
+
+def impact(sheet: Sheet) -> list[Impact]:
+    """Who feels it: every room's answer about every revision of the change."""
+    return [answer for part in sheet.parts for answer in impact_of(part.revision)]
 
 
 # Who is asked
@@ -270,7 +315,7 @@ def _stages_before(stage_ids: Sequence[int]) -> dict[int, int]:
         .where(Stage.board_id.in_(boards), Stage.archived_at.is_(None))
         .order_by(Stage.board_id, Stage.position, Stage.id)
     ).all()
-    pairs = zip(rows, rows[1:], strict=False)
+    pairs = pairwise(rows)
     return {this.id: last.id for last, this in pairs if last.board_id == this.board_id and this.id in stage_ids}
 
 
@@ -299,3 +344,75 @@ def engineers() -> list[Person]:
 
 def record_by_number(number: str) -> Record | None:
     return db.session.scalars(select(Record).where(Record.number == number)).one_or_none()
+
+
+def product_by_ref(ref: str) -> Product | None:
+    return db.session.scalars(select(Product).where(Product.ref == ref)).unique().one_or_none()
+
+
+# On the board
+
+
+def pills(ids: Sequence[int]) -> Mapping[int, Sequence[Pill]]:
+    """Where a card stands, in one statement: in force, conflict, how many have signed."""
+    following = (
+        select(
+            Stage.id,
+            func.lead(Stage.id).over(partition_by=Stage.board_id, order_by=(Stage.position, Stage.id)).label("gate"),
+        )
+        .where(Stage.archived_at.is_(None))
+        .subquery()
+    )
+    needed = (
+        select(func.count())
+        .where(StageApprover.stage_id == following.c.gate, StageApprover.kind == ApproverKind.REQUIRED)
+        .correlate(following)
+        .scalar_subquery()
+    )
+    given = (
+        select(func.count(Approval.id))
+        .join(
+            StageApprover,
+            and_(StageApprover.stage_id == Approval.stage_id, StageApprover.person_id == Approval.person_id),
+        )
+        .where(
+            Approval.eco_id == Eco.id,
+            Approval.stage_id == following.c.gate,
+            Approval.verdict == Verdict.APPROVED,
+            Approval.voided_at.is_(None),
+            StageApprover.kind == ApproverKind.REQUIRED,
+        )
+        .correlate(following, Eco)
+        .scalar_subquery()
+    )
+    moved = (
+        select(BomRevision.id)
+        .join(Bom, Bom.id == BomRevision.bom_id)
+        .where(
+            BomRevision.eco_id == Eco.id,
+            BomRevision.state == RevisionState.DRAFT,
+            func.coalesce(BomRevision.based_on_id, 0) != func.coalesce(Bom.active_revision_id, 0),
+        )
+        .correlate(Eco)
+        .exists()
+    )
+    eco, record = Eco.__table__, Record.__table__
+    rows = db.session.execute(
+        select(eco.c.id, eco.c.applied_at, eco.c.cancelled_at, needed, given, moved)
+        .join(record, record.c.id == eco.c.id)
+        .outerjoin(following, following.c.id == record.c.stage_id)
+        .where(eco.c.id.in_(ids))
+    )
+    found: dict[int, list[Pill]] = {}
+    for id_, applied, cancelled, of, signed, conflict in rows:
+        words = found.setdefault(id_, [])
+        if cancelled is not None:
+            words.append(Pill(_("cancelled"), "line"))
+        elif applied is not None:
+            words.append(Pill(_("in force"), "ok", "check"))
+        else:
+            if conflict:
+                words.append(Pill(_("conflict"), "warn", "merge"))
+            if of:
+                words.append(Pill(_("%(n)s of %(of)s", n=signed, of=of), "ok" if signed >= of else "", "sign"))
+    return found

@@ -166,7 +166,7 @@ def reject(eco: Eco, *, by: Person, proof: Proof, reason: str) -> Approval:
     approval = _say(
         eco, step, Verdict.REJECTED, by=by, proof=proof, sheet=case.sheet, meaning=Meaning.REJECTION, comment=reason
     )
-    log(eco, "rejected", {"stage": step.stage.name, "reason": reason, "kind": approver.kind.value}, by=by)
+    log(eco, "rejected", {"stage": step.stage.name, "comment": reason, "kind": approver.kind.value}, by=by)
     if approver.kind is ApproverKind.REQUIRED:
         said = _("%(name)s rejected it: %(reason)s", name=by.name, reason=reason)
         eco.blocked_reason = said if len(said) <= 200 else said[:199] + "…"
@@ -174,7 +174,9 @@ def reject(eco: Eco, *, by: Person, proof: Proof, reason: str) -> Approval:
         if back is not None and back.stage.id != eco.stage_id:
             db.session.flush()
             place(eco, to=back.stage, before=None, after=None, by=by)
-        void_beyond(case, case.path.index(back.stage.id) if back else 0, _("A new round after a rejection"), but=approval)
+        void_beyond(
+            case, case.path.index(back.stage.id) if back else 0, _("A new round after a rejection"), but=approval
+        )
     for person in _concerned(eco, by):
         _letter(person, "eco_rejected", eco, stage=step.stage.name, name=by.name, reason=reason)
     return approval
@@ -203,7 +205,9 @@ def gate_for(case: Case, person: Person) -> Step:
     if not theirs:
         raise NotAllowed(_("You are not asked to approve %(number)s now.", number=case.eco.number))
     for step in theirs:
-        mine = [s for s in said_at(step, case.eco.approvals, case.sheet.content_hash) if s.approver.person_id == person.id]
+        mine = [
+            s for s in said_at(step, case.eco.approvals, case.sheet.content_hash) if s.approver.person_id == person.id
+        ]
         if any(not s.has_approved for s in mine):
             return step
     return theirs[-1]
@@ -393,5 +397,3 @@ def _zone_of(person: Person) -> str:
 
     site = db.session.get(Site, 1)
     return person.zone or (site.zone if site else None) or "UTC"
-
-

@@ -71,7 +71,9 @@ def make_coat_rack(parts: Mapping[str, int] | None = None, *, name: str = "Coat 
     product = make_product(name)
     kind = make_eco_type(signing=Signing.LIGHT, first_release=True, separation_of_duties=False)
     eve = make_person("Joe")
-    components = {part: make_product(part) for part in (parts or {"Wooden pole": 1, "Wooden dowel": 6, "Wooden base": 1})}
+    components = {
+        part: make_product(part) for part in (parts or {"Wooden pole": 1, "Wooden dowel": 6, "Wooden base": 1})
+    }
     quantities = parts or {"Wooden pole": 1, "Wooden dowel": 6, "Wooden base": 1}
     with transaction(by=eve, source="test"):
         eco = actions.open_eco(title=f"First release of {name}", type=kind, product=product, by=eve)
@@ -118,9 +120,11 @@ def edit_draft(eco: Eco, *, by: Person, name: str = "Metal support rod", quantit
     """One component more in the draft of the change."""
     rod = make_product(name)
     with transaction(by=by, source="test"):
-        draft = db.session.scalars(
-            select(BomRevision).where(BomRevision.eco_id == eco.id).order_by(BomRevision.id)
-        ).unique().first()
+        draft = (
+            db.session.scalars(select(BomRevision).where(BomRevision.eco_id == eco.id).order_by(BomRevision.id))
+            .unique()
+            .first()
+        )
         assert draft is not None
         return bom_actions.add_component(draft, component=rod, quantity=Decimal(quantity), by=by)
 

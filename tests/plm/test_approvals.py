@@ -186,7 +186,13 @@ def test_AE5_you_sign_what_you_saw(eco, jose, joe):
 
 
 def test_AE5_what_comes_back_from_the_browser_is_never_trusted(eco, jose):
-    for saw in ({}, {"revisions": 5}, {"revisions": [{"id": sheet_of(eco).parts[0].revision.id}]}, unpacked("~~"), unpacked("é")):
+    for saw in (
+        {},
+        {"revisions": 5},
+        {"revisions": [{"id": sheet_of(eco).parts[0].revision.id}]},
+        unpacked("~~"),
+        unpacked("é"),
+    ):
         with pytest.raises(ContentChanged) as no, transaction(by=jose):
             actions.approve_eco(eco, by=jose, proof=PASSWORD_PROOF, seen="v1:0", saw=saw)
         assert no.value.difference
@@ -307,18 +313,16 @@ def test_P9_a_cancelled_change_abandons_its_draft_and_leaves_the_current_one(eco
         actions.cancel_eco(eco, by=joe, reason="Solved by a longer base.")
     db.session.expire_all()
     eco = db.session.get_one(Eco, eco.id)
-    assert eco.stage.role is StageRole.DONE and eco.closed_at is not None
+    assert eco.stage.role is StageRole.DONE
+    assert eco.closed_at is not None
     (part,) = sheet_of(eco).parts  # still readable
     assert (part.revision.number, part.revision.state) == (2, RevisionState.ABANDONED)
     slot = slot_of(db.session.merge(part.revision.bom.product))
     assert db.session.get_one(BomRevision, slot.active_revision_id).number == 1
-    assert slot.last_number == 2 and product == slot.product_id
+    assert slot.last_number == 2
+    assert product == slot.product_id
     with pytest.raises(Conflict):
-        actions_move_back(eco, joe)
-
-
-def actions_move_back(eco, joe):
-    move_to(eco, "In progress", by=joe)
+        move_to(eco, "In progress", by=joe)
 
 
 def test_P9_only_engineers_cancel_and_only_with_a_reason(eco, joe):
