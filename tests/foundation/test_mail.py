@@ -203,6 +203,12 @@ def test_a_useless_address_ends_in_sight_not_in_an_error(database: None, use: An
     assert "not an e-mail address" in (dead.last_error or "")
 
 
+@dataclasses.dataclass
+class Somebody:
+    name: str
+    email: str
+
+
 NASTY = [
     "Hello\r\nBcc: everybody@evil.example",
     "Hello\nBcc: everybody@evil.example\n\nBody",
@@ -213,7 +219,7 @@ NASTY = [
 
 @pytest.mark.parametrize("nasty", NASTY)
 def test_a_header_cannot_be_smuggled_in(database: None, use: Any, tmp_path: Path, nasty: str) -> None:
-    send(make_customer(nasty, email="abigail@customer.example"), nasty, nasty, thread=nasty)
+    send(Somebody(nasty, "abigail@customer.example"), nasty, nasty, thread=nasty)
     run_due()
     (message,) = files(tmp_path)
     assert message["Bcc"] is None
