@@ -1,9 +1,10 @@
-"""AZ1, AZ2, AZ4, AZ5, AZ7, AZ8: who gets what, every cell of one table. The table is `rights.yaml`; read it as the policy.
+"""AZ1-AZ7, AZ11, CS4: who gets what, every cell of one table. The table is `rights.yaml`; read it as the policy.
 
 `ok` is any answer past the question of rights (a form that is not filled in as well), `login` the way to the sign-in
 page, 403 "not you", 404 "there is nothing here for you".
 """
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,17 @@ from flask import Flask
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from app.foundation.db import db
+from app.foundation.db import Base, db, transaction
 from app.foundation.permissions import PUBLIC, SIGNED_IN, STAFF, known_rules
 from app.foundation.sessions import PLAIN_NAME
 from app.people.models import Person
+from app.traits.chatter.actions import post_note
 from app.traits.record import KINDS, Record, may_see
 from tests.security.endpoints import all_endpoints
 from tests.security.world import ACTORS, World, build
 
 TABLE = Path(__file__).with_name("rights.yaml")
-FIELDS = {"ask", "answers", "body"}
+FIELDS = {"ask", "answers", "body", "query"}
 
 
 @pytest.fixture
@@ -68,18 +70,26 @@ def test_AZ2_every_cell_says_what_the_table_says(world: World) -> None:
 def answer_to(world: World, who: str, entry: dict[str, Any]) -> str:
     method, endpoint = entry["ask"].split()
     with world.unchanged():
-        return _word(ask(world, who, method, endpoint, _values(entry), entry.get("body", {})))
+        return _word(ask(world, who, method, endpoint, _values(entry), entry.get("body"), entry.get("query")))
 
 
 def ask(
-    world: World, who: str, method: str, endpoint: str, values: dict[str, str], body: dict[str, Any] | None = None
+    world: World,
+    who: str,
+    method: str,
+    endpoint: str,
+    values: dict[str, str],
+    body: dict[str, Any] | None = None,
+    query: dict[str, Any] | None = None,
 ) -> TestResponse:
-    filled = {name: world.names.get(value, value) for name, value in (body or {}).items()}
+    filled, asked = (
+        {name: world.names.get(value, value) for name, value in (given or {}).items()} for given in (body, query)
+    )
     data = {"csrf_token": world.tokens[who], **filled} if method != "GET" else None
     visitor = world.visitors[who]
     cookie = visitor.cookie
     try:
-        return visitor.client.open(world.address(endpoint, values), method=method, data=data)
+        return visitor.client.open(world.address(endpoint, values), method=method, data=data, query_string=asked)
     finally:
         visitor.client.set_cookie(PLAIN_NAME, cookie)  # signing out is part of the table
 
@@ -91,9 +101,8 @@ def _values(entry: dict[str, Any]) -> dict[str, str]:
 def _word(answer: TestResponse) -> str:
     if answer.status_code in (403, 404) or answer.status_code >= 500:
         return str(answer.status_code)
-    if answer.location and answer.location.startswith("/login") or (answer.status_code == 401 and not answer.data):
-        return "login"
-    return "ok"
+    to_sign_in = (answer.location or "").startswith("/login")
+    return "login" if to_sign_in or (answer.status_code == 401 and not answer.data) else "ok"
 
 
 def test_AZ2_may_see_and_visible_to_agree(world: World) -> None:
@@ -138,3 +147,46 @@ def test_AZ7_columns_that_are_no_fields_change_nothing(world: World) -> None:
 
 def columns_of(person: Person) -> dict[str, Any]:
     return {c.key: getattr(person, c.key) for c in Person.__mapper__.column_attrs} | {"roles": person.roles}
+
+
+def test_AZ6_AZ11_a_customer_reads_nothing_of_others_and_nothing_internal(world: World) -> None:
+    """Canary words in everything of B and in everything internal: A asks for every address and reads none of them."""
+    with transaction(by=None, source="test"):
+        ticket_a, ticket_b = (db.session.get_one(Record, world.names[f"record_{x}"]) for x in "ab")
+        post_note(ticket_a, "CANARYNOTE for colleagues", by=world.people["agent_1"])
+        ticket_b.title = "CANARYTITLE of somebody else"
+    seen = 0
+    for method, endpoint, values in every_address(world):
+        if method != "GET":
+            continue
+        with world.unchanged():
+            answer = ask(world, "customer_a", method, endpoint, values)
+        assert "CANARY" not in answer.text if answer.mimetype.startswith("text/") else True, endpoint
+        seen += answer.status_code == 200
+    assert seen > 3
+    assert "CANARYNOTE" in ask(world, "agent_1", "GET", "helpdesk.show", {"number": "ticket_a"}).text
+
+
+def test_CS4_reading_changes_nothing(world: World) -> None:
+    """An administrator reads every page there is; the database is what it was, sessions apart."""
+    before = contents()
+    for method, endpoint, values in every_address(world):
+        if method == "GET":
+            assert ask(world, "admin", method, endpoint, values).status_code < 500
+    db.session.rollback()
+    after = contents()
+    assert {name for name in before if before[name] != after[name]} == set()
+
+
+def every_address(world: World) -> list[tuple[str, str, dict[str, str]]]:
+    return [(*entry["ask"].split(), _values(entry)) for entry in entries()]  # type: ignore[misc]
+
+
+def contents() -> dict[str, str]:
+    """A hash of every table's rows but those of sessions."""
+    found = {}
+    for table in Base.metadata.sorted_tables:
+        if table.name not in ("browser_session",):
+            rows = sorted(repr(tuple(row)) for row in db.session.execute(select(table)))
+            found[table.name] = hashlib.sha256("\n".join(rows).encode()).hexdigest()
+    return found

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from decimal import Decimal
 from io import BytesIO
 
 from flask import Flask
@@ -10,34 +11,41 @@ from PIL import Image
 from sqlalchemy import select
 from werkzeug.datastructures import FileStorage
 
+from app.bom import actions as bom_actions
 from app.bom.models import BomLine, BomOperation, BomRevision
+from app.catalog.models import WorkCentre
 from app.foundation.clock import now
 from app.foundation.db import db, transaction
 from app.foundation.parking import ParkedText
 from app.foundation.sessions import BrowserSession, hashed
-from app.people.models import Person, Role, Team
-from app.quality.models import AlertAction
+from app.manufacturing.actions import confirm_order
+from app.manufacturing.models import WorkOrder
+from app.manufacturing.queries import order_by_number
+from app.people.models import Person, Role
 from app.traits.attachments.actions import attach, keep_photos
-from app.traits.board.models import Board, Stage
+from app.traits.board.models import Stage
 from app.traits.chatter.actions import post_note
 from app.traits.chatter.models import Mention
 from app.traits.links.actions import link
 from app.traits.record import Record
 from tests.factories.alerts import make_action, make_alert, make_quality_team
+from tests.factories.boms import make_bom
 from tests.factories.ecos import make_coat_rack, make_eco, make_eco_type
 from tests.factories.orders import make_order
 from tests.factories.people import make_customer, make_person
+from tests.factories.products import make_product, make_work_centre
 from tests.factories.tickets import make_helpdesk_team, make_sold_unit, make_ticket
 from tests.visitors import PASSWORD_HASH, Visitor
 
 ACTORS = (
-    "anonymous", "customer_a", "customer_b", "operator", "agent_1", "agent_2", "engineer", "approver", "admin",
+    "anonymous", "customer_a", "customer_b", "operator", "agent_1", "agent_2", "quality", "engineer", "approver", "planner",
+    "admin",
 )  # fmt: skip
 
 
 @dataclass
 class World:
-    """`people` and `visitors` by actor; `names` are the values for addresses, `*_a` of customer A, `*_b` of customer B."""
+    """`people` and `visitors` by actor; `names` are the values for addresses, `*_a` is customer A's, `*_b` B's."""
 
     app: Flask
     people: dict[str, Person] = field(default_factory=dict)
@@ -71,8 +79,10 @@ def build(app: Flask) -> World:
         "operator": (Role.OPERATOR,),
         "agent_1": (Role.HELPDESK,),
         "agent_2": (Role.HELPDESK,),
+        "quality": (Role.QUALITY,),
         "engineer": (Role.ENGINEER,),
         "approver": (Role.APPROVER,),
+        "planner": (Role.PLANNER,),
         "admin": (Role.ADMIN,),
     }
     people |= {"customer_a": a, "customer_b": b}
@@ -90,18 +100,25 @@ def build(app: Flask) -> World:
     eco_type = make_eco_type()
     eco = make_eco(rack, eco_type, by=people["engineer"], started=True)
     order = make_order(rack, by=people["engineer"])
+    bench = make_work_centre()
+    stool = make_product("Stool")
+    make_bom(stool, {make_product("Leg"): 3}, steps={"Assemble": (bench, 12)})
+    work = make_order(stool, by=people["engineer"])
+    with transaction(by=people["engineer"], source="test"):
+        confirm_order(order_by_number(work.number), by=people["engineer"])
+    work_id = db.session.scalars(select(WorkOrder.id).where(WorkOrder.order_id == work.id)).one()
     with transaction(by=people["agent_1"], source="test"):
         link(*_records(ticket_a, alert), by=people["agent_1"])
         post_note(_records(alert)[0], "@Agent 1 look at this", by=people["engineer"])
     _hang_photos(world, {"a": ticket_a, "b": ticket_b, "alert": alert})
     _private_things(world)
-    _boards(world, {"1": care, "2": repairs})
+    _boards(world, {"1": ticket_a, "2": ticket_b, "quality": alert, "eco": eco, "orders": order})
 
     names |= {
         "ticket_a": ticket_a.number, "ticket_b": ticket_b.number, "alert": alert.number, "eco": eco.number,
         "order": order.number, "team": care.slug, "rack": rack.ref, "unit_a": unit_a.serial, "unit_b": unit_b.serial,
-        "action": action.id, "rack_id": rack.id,
-        "record_a": ticket_a.id, "record_b": ticket_b.id, "eco_id": eco.id,
+        "action": action.id, "work_order": work.number, "work": work_id,
+        "record_a": ticket_a.id, "record_b": ticket_b.id,
     }  # fmt: skip
     _drafts(world, eco.id)
     for who in ACTORS:
@@ -141,19 +158,29 @@ def _private_things(world: World) -> None:
     world.names |= {"mention": mention.id, "parked": kept.id, "session": hashed(second.cookie)}
 
 
-def _boards(world: World, teams: dict[str, Team]) -> None:
-    for name, team in teams.items():
-        board = db.session.scalars(select(Board).where(Board.team_id == team.id)).one()
-        stages = db.session.scalars(select(Stage).where(Stage.board_id == board.id).order_by(Stage.position)).all()
-        world.names |= {f"board_{name}": board.id, f"stage_{name}": stages[0].id, f"stage_{name}_next": stages[1].id}
+def _boards(world: World, records: dict[str, Record]) -> None:
+    """The board each record is on: the stage it is in, and the next one."""
+    for name, record in records.items():
+        here = db.session.get_one(Stage, db.session.get_one(Record, record.id).stage_id)
+        stages = select(Stage.id).where(Stage.board_id == here.board_id, Stage.position > here.position)
+        following = db.session.scalars(stages.order_by(Stage.position)).first()
+        world.names |= {f"board_{name}": here.board_id, f"stage_{name}": here.id, f"next_{name}": following or 0}
+        world.names |= {f"card_{name}": record.id}
 
 
 def _drafts(world: World, eco_id: int) -> None:
     draft = db.session.scalars(select(BomRevision).where(BomRevision.eco_id == eco_id)).unique().one()
+    with transaction(by=world.people["engineer"], source="test"):
+        bom_actions.add_operation(
+            db.session.get_one(BomRevision, draft.id), name="Drill", work_centre=bench(), minutes=Decimal(2),
+            by=world.people["engineer"],
+        )  # fmt: skip
     line = db.session.scalars(select(BomLine).where(BomLine.revision_id == draft.id)).first()
     operation = db.session.scalars(select(BomOperation).where(BomOperation.revision_id == draft.id)).first()
-    world.names |= {"draft": draft.number, "draft_id": draft.id}
-    world.names |= {"line": line.uid if line else "x", "operation": operation.uid if operation else "x"}
+    assert line is not None
+    assert operation is not None
+    world.names |= {"draft": draft.number, "line": line.uid, "operation": operation.uid}
 
 
-__all__ = ["ACTORS", "AlertAction", "World", "build"]
+def bench() -> WorkCentre:
+    return db.session.scalars(select(WorkCentre)).first() or make_work_centre()
