@@ -6,7 +6,7 @@ start from the same base exactly one wins. Slots are locked in ascending id befo
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select, update
@@ -37,6 +37,7 @@ from app.foundation.errors import Conflict, Refused
 from app.foundation.events import publish
 from app.foundation.language import _
 from app.foundation.loop import RevisionActivated, RevisionStarted
+from app.foundation.outbox import Claimed, timer
 from app.foundation.permissions import authorize
 from app.people.models import Person
 from app.traits.record import Record
@@ -220,6 +221,11 @@ def promote_all() -> int:
     for bom in _locked(due) if due else []:
         _promote(bom)
     return len(due)
+
+
+@timer("bom.promote", every=timedelta(minutes=1), inside=True)
+def _every_minute(_payload: dict[str, Any], _job: Claimed) -> None:
+    promote_all()
 
 
 def abandon(eco: Record, *, by: Person | None, reason: str = "") -> list[BomRevision]:

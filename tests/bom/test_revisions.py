@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from app.bom import actions, queries, revisions
 from app.bom.models import Activation, ActivationCancellation, Bom, BomLine, BomOperation, BomRevision, RevisionState
 from app.catalog.models import Product
+from app.foundation import jobs
 from app.foundation.clock import moved, now
 from app.foundation.db import db, transaction
 from app.foundation.errors import Conflict, NotAllowed, Refused
@@ -291,6 +292,17 @@ def test_N2_a_scheduled_revision_becomes_current_when_its_day_has_come(rack: Bom
             assert revisions.promote_all() == 0
         assert (state(rack), state(draft)) == ("superseded", "active")
     assert db.session.scalar(select(func.count()).where(Activation.revision_id == draft.id)) == 1
+
+
+def test_N2_the_worker_carries_out_what_is_due(rack: BomRevision) -> None:
+    draft = next_revision(rack.bom, parts={make_product(): 1})
+    june = now() + timedelta(days=12)
+    release(draft, at=june)
+    for days, expected in ((11, ("active", "scheduled")), (12, ("superseded", "active"))):
+        with moved(now() + timedelta(days=days, minutes=5)):
+            jobs.ensure_timers()
+            jobs.run_due()
+            assert (state(rack), state(draft)) == expected
 
 
 def test_N2_effective_revision_carries_out_what_is_due(rack: BomRevision) -> None:
