@@ -10,6 +10,7 @@ from typing import Any
 
 from flask_wtf import FlaskForm
 from wtforms import Field, HiddenField, StringField
+from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its stubs
 from wtforms.validators import StopValidation, ValidationError
 from wtforms.widgets import TextInput
 
@@ -51,6 +52,8 @@ class Form(FlaskForm):
                 if not secret:
                     filters.append(clean if multi else one_line)
             unbound.kwargs["filters"] = filters
+            if isinstance(unbound.kwargs.get("choices"), list):  # pairs are what we write, choices what WTForms wants
+                unbound.kwargs["choices"] = [_choice(c) for c in unbound.kwargs["choices"]]
             return unbound.bind(form=form, **options)
 
     def values(self) -> dict[str, Any]:
@@ -66,6 +69,10 @@ class Form(FlaskForm):
             target.errors = [*target.errors, sentence]
         else:
             self.form_errors.append(sentence)
+
+
+def _choice(option: Any) -> Any:
+    return SelectChoice(value=option[0], label=option[1]) if isinstance(option, tuple) else option
 
 
 def parse_number(text: str, *, places: int = 6) -> Decimal:

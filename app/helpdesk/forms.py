@@ -21,6 +21,8 @@ from app.helpdesk.models import Doubt, Ticket
 FASTEST, SLOWEST = 3, 24 * 3600  # seconds between drawing the public form and sending it
 PHOTOS = 5
 
+PRIORITIES = [(0, lazy("Low")), (1, lazy("Medium")), (2, lazy("High")), (3, lazy("Urgent"))]
+
 
 def id_or_none(typed: Any) -> int | None:
     """The id behind an option; the empty option is None."""
@@ -53,7 +55,7 @@ class TicketForm(Form):
     serial_text = StringField(lazy("Serial number"), [Length(max=60)])
     team_id = SelectField(lazy("Team"), coerce=id_or_none, validate_choice=False)
     responsible_id = SelectField(lazy("With"), coerce=id_or_none, validate_choice=False)
-    priority = SelectField(lazy("Priority"), coerce=int, default=0)
+    priority = SelectField(lazy("Priority"), coerce=int, default=0, choices=PRIORITIES)
     tags = StringField(lazy("Tags"), [Length(max=400)], description=lazy("Words, with commas between them."))
 
     def offer(self, ticket: Ticket | None = None) -> "TicketForm":
@@ -65,7 +67,6 @@ class TicketForm(Form):
         self.product_id.choices = _options(_products(product_id), nothing)
         self.team_id.choices = _options((t.id, t.name) for t in queries.helpdesk_teams())
         self.responsible_id.choices = _options(((p.id, p.name) for p in queries.staff()), _("nobody yet"))
-        self.priority.choices = [(0, _("Low")), (1, _("Medium")), (2, _("High")), (3, _("Urgent"))]
         return self
 
 

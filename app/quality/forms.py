@@ -13,6 +13,8 @@ from app.foundation.language import _, lazy
 from app.quality import queries
 from app.quality.models import ActionKind, Alert
 
+PRIORITIES = [(0, lazy("Low")), (1, lazy("Medium")), (2, lazy("High")), (3, lazy("Urgent"))]
+
 
 def id_or_none(typed: Any) -> int | None:
     """The id behind an option; the empty option is None."""
@@ -42,7 +44,7 @@ class AlertForm(RaiseForm):
     serial_text = StringField(lazy("Serial number"), [Length(max=60)])
     customer_id = SelectField(lazy("Customer"), coerce=id_or_none, validate_choice=False)
     root_cause_id = SelectField(lazy("Root cause"), coerce=id_or_none, validate_choice=False)
-    priority = SelectField(lazy("Priority"), coerce=int, default=0)
+    priority = SelectField(lazy("Priority"), coerce=int, default=0, choices=PRIORITIES)
     tags = StringField(lazy("Tags"), [Length(max=400)], description=lazy("Words, with commas between them."))
 
     def offer(self, alert: Alert | None = None) -> "AlertForm":
@@ -55,7 +57,6 @@ class AlertForm(RaiseForm):
         self.customer_id.choices = _options(((c.id, c.name) for c in queries.customers()), _("none"))
         causes = queries.root_causes(keep=alert.root_cause_id if alert else None)
         self.root_cause_id.choices = _options(((c.id, c.name) for c in causes), _("none"))
-        self.priority.choices = [(0, _("Low")), (1, _("Medium")), (2, _("High")), (3, _("Urgent"))]
         return self
 
 
