@@ -10,11 +10,12 @@ import json
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
+from sqlalchemy.orm import joinedload
 
 from app.bom import queries as boms
 from app.bom import revisions
@@ -24,6 +25,7 @@ from app.bom.models import BomRevision, RevisionState
 from app.catalog.models import Product
 from app.foundation.db import db
 from app.foundation.language import _
+from app.people.models import Person
 from app.plm.models import Approval, ApproverKind, Eco, StageApprover, StageRule, Verdict
 from app.traits.board.models import Stage, StageRole
 
@@ -103,22 +105,20 @@ class Path:
 
 
 def path_of(board_id: int) -> Path:
-    """Stages, rules and approvers of a board: two statements."""
-    rows: Sequence[tuple[Stage, StageRule | None]] = db.session.execute(
-        select(Stage, StageRule)
+    """Stages, rules and approvers of a board, in one statement."""
+    rows = db.session.execute(
+        select(Stage, StageRule, StageApprover)
         .outerjoin(StageRule, StageRule.stage_id == Stage.id)
+        .outerjoin(StageApprover, StageApprover.stage_id == Stage.id)
         .where(Stage.board_id == board_id, Stage.archived_at.is_(None))
-        .order_by(Stage.position, Stage.id)
-    ).all()
-    approvers: dict[int, list[StageApprover]] = {}
-    named = (
-        select(StageApprover)
-        .join(Stage, Stage.id == StageApprover.stage_id)
-        .where(Stage.board_id == board_id)
-        .order_by(StageApprover.id)
+        .options(joinedload(StageApprover.person, innerjoin=False).lazyload(Person.role_rows))
+        .order_by(Stage.position, Stage.id, StageApprover.id)
     )
-    for approver in db.session.scalars(named).unique():
-        approvers.setdefault(approver.stage_id, []).append(approver)
+    found: dict[int, tuple[Stage, StageRule | None, list[StageApprover]]] = {}
+    for stage, rule, approver in rows.unique():
+        _stage, _rule, approvers = found.setdefault(stage.id, (stage, rule, []))
+        if approver is not None:
+            approvers.append(approver)
     order = list(ApproverKind)
     return Path(
         tuple(
@@ -126,9 +126,9 @@ def path_of(board_id: int) -> Path:
                 stage,
                 applies_on_entry=rule is not None and rule.applies_on_entry,
                 allows_apply=rule is not None and rule.allows_apply,
-                approvers=tuple(sorted(approvers.get(stage.id, ()), key=lambda a: (order.index(a.kind), a.id))),
+                approvers=tuple(sorted(approvers, key=lambda a: (order.index(a.kind), a.id))),
             )
-            for stage, rule in rows
+            for stage, rule, approvers in found.values()
         )
     )
 
@@ -141,6 +141,7 @@ class Part:
     """One revision of the change: what it was copied from, what it says, what is different."""
 
     revision: BomRevision
+    base_revision: BomRevision | None
     base: Content | None
     content: Content
 
@@ -163,6 +164,7 @@ class Sheet:
 
     number: str
     parts: tuple[Part, ...]
+    contents: Mapping[int, Content] = field(default_factory=dict)
 
     @cached_property
     def content_hash(self) -> str:
@@ -235,29 +237,41 @@ class Sheet:
     def packed(self) -> str:
         """`as_seen()` for a hidden field; empty when it would be too long to carry."""
         said = json.dumps(self.as_seen(), separators=(",", ":")).encode()
-        text = base64.b85encode(zlib.compress(said)).decode()
+        text = base64.urlsafe_b64encode(zlib.compress(said, 9)).decode()
         return text if len(text) <= LONGEST_PACKED else ""
 
 
 def sheet_of(eco: Eco) -> Sheet:
     """The sheet as it is now. Abandoned revisions are not on it, unless the whole change was cancelled."""
-    wanted = select(BomRevision).where(BomRevision.eco_id == eco.id).order_by(BomRevision.bom_id, BomRevision.number)
+    own = select(BomRevision).where(BomRevision.eco_id == eco.id)
     if eco.cancelled_at is None:
-        wanted = wanted.where(BomRevision.state != RevisionState.ABANDONED)
-    found = list(db.session.scalars(wanted.execution_options(populate_existing=True)).unique())
-    ids = {r.id for r in found} | {r.based_on_id for r in found if r.based_on_id is not None}
-    contents = boms.contents(ids)
-    return Sheet(
-        eco.number,
-        tuple(Part(r, contents.get(r.based_on_id) if r.based_on_id else None, contents[r.id]) for r in found),
+        own = own.where(BomRevision.state != RevisionState.ABANDONED)
+    ids = own.with_only_columns(BomRevision.id)
+    bases = own.with_only_columns(BomRevision.based_on_id).where(BomRevision.based_on_id.is_not(None))
+    wanted = (
+        select(BomRevision)
+        .where(or_(BomRevision.id.in_(ids), BomRevision.id.in_(bases)))
+        .order_by(BomRevision.bom_id, BomRevision.number)
+        .execution_options(populate_existing=True)
     )
+    read = {revision.id: revision for revision in db.session.scalars(wanted).unique()}
+    if not read:
+        return Sheet(eco.number, ())
+    contents = boms.contents(read, known=read)
+    parts = []
+    for revision in read.values():
+        if revision.eco_id != eco.id or (revision.state is RevisionState.ABANDONED and eco.cancelled_at is None):
+            continue
+        base = read.get(revision.based_on_id) if revision.based_on_id is not None else None
+        parts.append(Part(revision, base, contents[base.id] if base else None, contents[revision.id]))
+    return Sheet(eco.number, tuple(parts), contents)
 
 
 def unpacked(text: str) -> dict[str, Any]:
     """What `packed()` made, or nothing when it is not ours: it only ever shows somebody what they saw themselves."""
     with suppress(ValueError, zlib.error):
         unzip = zlib.decompressobj()
-        said = json.loads(unzip.decompress(base64.b85decode(text[:LONGEST_PACKED].encode()), 2_000_000))
+        said = json.loads(unzip.decompress(base64.urlsafe_b64decode(text[:LONGEST_PACKED].encode()), 2_000_000))
         if isinstance(said, dict):
             return said
     return {}

@@ -200,6 +200,11 @@ class Approval(Base):
         return self.voided_at is None
 
     @property
+    def is_own_work(self) -> bool:
+        """A self-approval, where the type allows it; shown as one for ever."""
+        return bool(self.signed.get("own_work"))
+
+    @property
     def when(self) -> str:
         """The moment it was signed, in the signer's zone and with its name, whoever reads it."""
         local = self.at.astimezone(ZoneInfo(self.zone))

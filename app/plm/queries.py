@@ -16,7 +16,7 @@ from app.foundation.db import db
 from app.foundation.errors import NotFound
 from app.foundation.language import _
 from app.people.models import Person
-from app.plm.gates import Path, Said, Sheet, Step, missing_to_apply, missing_to_enter, path_of, said_at, sheet_of
+from app.plm.gates import Path, Said, Sheet, Step, missing_to_enter, path_of, said_at, sheet_of
 from app.plm.models import Approval, ApproverKind, Eco, EcoType, Signing, StageApprover, Verdict
 from app.traits.board.models import Board, Stage
 from app.traits.board.registry import Pill
@@ -28,7 +28,7 @@ from app.traits.record import Record
 
 def eco_by_number(number: str) -> Eco:
     """The change with everything its page shows but what its revisions say."""
-    found = db.session.scalars(
+    rows = db.session.scalars(
         select(Eco)
         .where(Eco.number == number)
         .options(
@@ -36,11 +36,11 @@ def eco_by_number(number: str) -> Eco:
             joinedload(Eco.product),
             joinedload(Eco.responsible).lazyload(Person.role_rows),
             joinedload(Eco.created_by).lazyload(Person.role_rows),
+            joinedload(Eco.editors),
             selectinload(Eco.approvals).joinedload(Approval.person).lazyload(Person.role_rows),
-            selectinload(Eco.editors),
-            selectinload(Eco.tags),
         )
-    ).one_or_none()
+    )
+    found = rows.unique().one_or_none()
     if found is None:
         raise NotFound("")
     return found
@@ -122,6 +122,7 @@ class Dossier:
 
     @property
     def is_own_work(self) -> bool:
+        """Whether the reader would approve what they wrote, where the type does not allow that."""
         return self.eco.type.separation_of_duties and self.reader.id in self.eco.author_ids()
 
     @property
@@ -144,14 +145,6 @@ class Dossier:
             return None
         missing = missing_to_enter(self.eco, self.path, to.stage, self.sheet)
         return to if missing and all(gate.person_id == self.reader.id for gate in missing) else None
-
-    @cached_property
-    def shut(self) -> list[str]:
-        """What would keep the drafts from becoming current, signatures and base aside; for a hint on the page."""
-        if not self.eco.is_open or not self.sheet.drafts:
-            return []
-        gates = missing_to_apply(self.eco, self.sheet)
-        return [gate.sentence for gate in gates if gate.code not in ("BASE_MOVED", None)]
 
     @property
     def is_signed(self) -> bool:

@@ -24,7 +24,6 @@ from app.plm.models import Eco, Meaning
 from app.plm.queries import Dossier
 from app.plm.signing import ContentChanged, Proof
 from app.traits.board.pages import board_page
-from app.traits.links.queries import origins
 from app.traits.record import Record, may_see, record_url
 from app.traits.show import record_page
 
@@ -172,10 +171,10 @@ def approvals(number: str) -> ResponseReturnValue:
                 )
     except Refused as no:
         return _sign_dialog(queries.eco_by_number(number), form, no.status, no)
-    if proof.password:
-        rotate()
     if not done:
         flash(_("%(number)s is in force already.", number=number))
+    if proof.password:
+        rotate()
     return see_other(tx.location)
 
 
@@ -247,8 +246,11 @@ def _page(number: str, *, said: Refused | None = None) -> ResponseReturnValue:
         "plm/show.html",
         eco=eco,
         dossier=dossier,
-        origins=origins(eco),
-        redlines=[redline(part.revision) for part in dossier.sheet.parts],
+        stages=[step.stage for step in dossier.path.steps],
+        redlines=[
+            redline(part.revision, known=dossier.sheet.contents, alone=len(dossier.sheet.parts) == 1)
+            for part in dossier.sheet.parts
+        ],
         impact=queries.impact(dossier.sheet),
         overtakers=queries.overtakers(dossier.sheet),
         may_move=eco.cancelled_at is None and can(current_person(), "eco.move", eco),

@@ -226,11 +226,6 @@ def must_be_able_to_approve(case: Case, step: Step, *, by: Person) -> None:
         )
 
 
-def is_own_work(eco: Eco, person: Person) -> bool:
-    """Whether a signature of `person` would be a self-approval: refused, or shown as one where the type allows it."""
-    return person.id in eco.author_ids()
-
-
 # What no longer counts
 
 
@@ -326,7 +321,10 @@ def _say(
         printed_name=by.name,
         zone=_zone_of(by),
         content_hash=sheet.content_hash,
-        signed=sheet.as_seen() if keep else {"hash": sheet.content_hash},
+        signed={
+            **(sheet.as_seen() if keep else {"hash": sheet.content_hash}),
+            "own_work": by.id in eco.author_ids(),
+        },
         via=proof.via,
         at=current_transaction().at,
         voided_at=None,

@@ -41,7 +41,8 @@ def record_page(record: Record, template: str, **context: Any) -> ResponseReturn
     own = {
         "record": record,
         "kind": kind_of(record),
-        "stages": stages_of(record.stage.board_id) if record.stage else [],
+        "stages": context.get("stages") or (stages_of(record.stage.board_id) if record.stage else []),
+        "chain": chain,
         "may_move": may_write(person, record),
         "may_write": may_write(person, record),
         "rail": rail(chain),

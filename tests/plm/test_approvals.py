@@ -280,7 +280,7 @@ def test_P5_without_separation_of_duties_it_is_a_visible_self_approval(jose):
     approve(eco, by=jose)
     (given,) = approvals(eco)
     assert given.is_valid
-    assert signing.is_own_work(db.session.get_one(Eco, eco.id), jose)
+    assert given.is_own_work
 
 
 def test_P6_the_gate_stays_shut_when_its_approver_has_left(eco, jose, joe):

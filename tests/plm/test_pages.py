@@ -1,12 +1,17 @@
 """The pages about changes: who may, what is answered, how many statements it takes."""
 
+from decimal import Decimal
+
 import pytest
 from sqlalchemy import select
 
-from app.foundation.db import db
+from app.bom.actions import add_operation
+from app.bom.models import BomRevision
+from app.foundation.db import db, transaction
 from app.foundation.sessions import Via
 from app.people.models import Person
 from app.plm.models import Approval, ApproverKind, Eco, Signing
+from app.traits.links.actions import link
 from tests.factories import (
     active_number,
     approve,
@@ -16,6 +21,7 @@ from tests.factories import (
     make_eco,
     make_eco_type,
     make_person,
+    make_work_centre,
     sheet_hash,
     stage_named,
 )
@@ -107,7 +113,13 @@ def test_an_unknown_number_is_404(app, joe, database):
     assert as_(app, joe).get("/ecos/ECO-9999").status_code == 404
 
 
-def test_the_page_takes_at_most_twenty_statements(app, eco, jose, queries):
+def test_the_page_takes_at_most_twenty_statements(app, eco, jose, joe, kind, queries):
+    origin = make_eco(eco.product, kind, by=joe, title="Tips over")
+    bench = make_work_centre()
+    with transaction(by=joe):
+        draft = db.session.scalars(select(BomRevision).where(BomRevision.eco_id == eco.id)).unique().one()
+        add_operation(draft, name="Install support rod", work_centre=bench, minutes=Decimal(4), by=joe)
+        link(origin, eco, by=joe)
     visitor, address = as_(app, jose), f"/ecos/{eco.number}"
     visitor.get(address)
     queries.clear()
@@ -196,10 +208,10 @@ def test_A9_without_scripts_the_dialog_is_a_page(app, eco, jose):
     visitor = as_(app, jose)
     answer = move(visitor, eco, "Approved")
     assert answer.status_code == 422
-    assert "<dialog open" in answer.text
+    assert '<dialog id="sign" open' in answer.text
     page = visitor.get(f"/ecos/{eco.number}/approvals")
     assert page.status_code == 200
-    assert "<dialog open" in page.text
+    assert '<dialog id="sign" open' in page.text
     assert "Approve and make V2 current" in page.text
 
 
