@@ -15,7 +15,6 @@ from sqlalchemy import make_url
 app = Flask(__name__)
 URL = make_url(os.environ.get("BENCH_DB", "sqlite://"))
 SQLITE = URL.get_backend_name() == "sqlite"
-MARK = "?" if SQLITE else "%s"
 _local = threading.local()
 
 

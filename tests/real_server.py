@@ -140,10 +140,10 @@ def served(database_url: str, data_dir: Path, *arguments: str, **settings: str) 
             server.wait(5)
 
 
-def wait_until_ready(port: int, server: "subprocess.Popen[bytes]", log: Path, seconds: float = 120) -> None:
+def wait_until_ready(port: int, server: "subprocess.Popen[bytes] | None", log: Path, seconds: float = 60) -> None:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
-        if server.poll() is not None:
+        if server is not None and server.poll() is not None:
             raise RuntimeError(f"The server ended with {server.returncode}:\n{log.read_text()[-3000:]}")
         with contextlib.suppress(OSError, http.client.HTTPException):
             visitor = Visitor(port, timeout=5)

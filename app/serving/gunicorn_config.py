@@ -5,12 +5,14 @@ there after start stays for ever, so it is taken out of the collector's sight an
 """
 
 import gc
+import logging
 import os
 from typing import Any
 
 from gunicorn.arbiter import Arbiter
 from gunicorn.http import wsgi
 from gunicorn.workers.base import Worker
+from jinja2 import TemplateError
 
 # the Server header tells nobody what to look up
 wsgi.SERVER = "loopwright"  # type: ignore[attr-defined]
@@ -46,7 +48,10 @@ def when_ready(server: Arbiter) -> None:
     """The application is loaded: compile every template once, so that all workers share them, then freeze."""
     app: Any = server.app.wsgi()
     for name in app.jinja_env.list_templates(extensions=["html"]):
-        app.jinja_env.get_template(name)
+        try:
+            app.jinja_env.get_template(name)
+        except TemplateError:  # one broken page must not keep the others from being served
+            logging.getLogger("loopwright.up").exception("The template %s does not compile", name)
     _dispose_engine(app, close=True)
     gc.collect()
     gc.freeze()

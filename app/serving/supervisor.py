@@ -17,8 +17,8 @@ from types import FrameType
 log = logging.getLogger("loopwright.up")
 
 PATIENCE = 25.0  # seconds between asking to stop and making it stop; with the rest under 30
-LONGEST_PAUSE = 10.0
-STEADY = 30.0  # a child that lived so long starts again without a pause
+LONGEST_PAUSE = 5.0
+STEADY = 4.0  # a child that lived so long starts again without a pause
 PR_SET_PDEATHSIG = 1
 
 
