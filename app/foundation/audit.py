@@ -57,6 +57,7 @@ from sqlalchemy.orm import (
     SessionTransaction,
     mapped_column,
 )
+from sqlalchemy.orm.unitofwork import UOWTransaction
 from sqlalchemy.sql import ClauseElement
 
 from app.foundation import clock, freeze, personal
@@ -181,10 +182,14 @@ def _remember_old_values(_class: type, _key: str, attribute: QueryableAttribute[
 
 
 @event.listens_for(db.session, "before_flush")
-def _note_expressions(session: Session, _context: Any, _items: Any) -> None:
-    """What the database computes (`count = count + 1`) is forgotten by the flush: remember what it was before."""
+def _look_before(session: Session, _context: Any, _items: Any) -> None:
+    """Two things the flush forgets: the last values of what goes, and what `count = count + 1` began from."""
     if not in_transaction():
         return
+    for item in session.deleted:
+        gone: InstanceState[Any] = inspect(item)
+        for key in gone.expired_attributes.intersection(gone.mapper.column_attrs.keys()):
+            getattr(item, key)  # the first one loads them all
     for item in session.dirty:
         state: InstanceState[Any] = inspect(item)
         for key, old in state.committed_state.items():
@@ -193,16 +198,24 @@ def _note_expressions(session: Session, _context: Any, _items: Any) -> None:
 
 
 @event.listens_for(db.session, "after_flush")
-def _collect(session: Session, _context: Any) -> None:
+def _collect(session: Session, context: UOWTransaction) -> None:
     tx = current_transaction()
     pending: Pending = tx.notes.setdefault("audit", {})
     found = False
-    for item in session.new:
-        found |= _collect_one(pending, item, "insert")
-    for item in session.dirty:
-        found |= _collect_one(pending, item, "update")
-    for item in session.deleted:
+    fresh, gone = set(session.new), list(session.deleted)
+    written = [(state.obj(), is_gone) for state, (is_gone, is_looked_at) in context.states.items() if not is_looked_at]
+    gone += [item for item, is_gone in written if is_gone and item not in session.deleted]  # orphans of a list
+    places, taken = {_place(item): item for item in gone}, set[tuple[str, str]]()
+    for item in fresh:
+        if (place := _place(item)) in places:
+            _collect_replacement(pending, places.pop(place), item)
+            taken.add(place)
+            found = True
+    for item in places.values():
         found |= _collect_one(pending, item, "delete")
+    for item, is_gone in written:
+        if not is_gone and (item not in fresh or _place(item) not in taken):
+            found |= _collect_one(pending, item, "insert" if item in fresh else "update")
     for item, key, old in tx.notes.pop("audit_computed", ()):
         found |= _collect_computed(pending, item, key, old)
     if found and tx.notes.get("audit_written"):
@@ -212,21 +225,22 @@ def _collect(session: Session, _context: Any) -> None:
 def _collect_one(pending: Pending, item: object, action: Action) -> bool:
     state: InstanceState[Any] = inspect(item)
     mapper: Mapper[Any] = state.mapper
-    own, table = _name(mapper.local_table), _name(mapper.base_mapper.local_table)
+    table, pk = place = _place(item)
     if table in NOT_AUDITED:
         return False
-    pk = key_text(mapper.primary_key_from_instance(item))
-    before = pending.get((table, pk))
+    before = pending.get(place)
     if action == "delete" and before is not None and before.action == "insert":
-        del pending[table, pk]
+        del pending[place]
         return False
-    change = before or Change(table, pk, action, own)
+    change = before or Change(table, pk, action, _name(mapper.local_table))
     if action == "delete":
         change.action = "delete"
+    elif action == "insert" and change.action == "delete":
+        change.action = "update"  # gone and made again with the same key: what is left is the difference
     _collect_columns(change, state, mapper, action)
     _collect_links(change, state, mapper, action)
     if change.fields or change.action != "update":
-        pending[table, pk] = change
+        pending[place] = change
         return True
     return False
 
@@ -234,37 +248,50 @@ def _collect_one(pending: Pending, item: object, action: Action) -> bool:
 def _collect_computed(pending: Pending, item: object, key: str, old: Any) -> bool:
     """The new value is read when the trail is written."""
     mapper: Mapper[Any] = inspect(item).mapper
-    own, table = _name(mapper.local_table), _name(mapper.base_mapper.local_table)
+    table, pk = place = _place(item)
     name = _name(mapper.column_attrs[key].columns[0])
     if table in NOT_AUDITED or name in NOT_AUDITED_COLUMNS.get(table, ()):
         return False
-    pk = key_text(mapper.primary_key_from_instance(item))
-    change = pending.setdefault((table, pk), Change(table, pk, "update", own))
+    change = pending.setdefault(place, Change(table, pk, "update", _name(mapper.local_table)))
     change.later[name] = (item, key)
     change.put(name, plain(old), None)
     return True
 
 
+def _collect_replacement(pending: Pending, old: object, new: object) -> None:
+    """One goes and another with the same key comes in one flush: an UPDATE, and what `new` does not say stays."""
+    was, state = inspect(old), inspect(new)
+    table, pk = place = _place(new)
+    if table in NOT_AUDITED:
+        return
+    change = pending.setdefault(place, Change(table, pk, "update", _name(state.mapper.local_table)))
+    for key in state.mapper.column_attrs.keys() & state.dict.keys():
+        _put(change, state, key, _pair(was, key, "delete")[0], state.dict[key])
+
+
 def _collect_columns(change: Change, state: InstanceState[Any], mapper: Mapper[Any], action: Action) -> None:
-    values = state.dict
-    names = values.keys() if action != "update" else state.committed_state.keys()
-    hidden = NOT_AUDITED_COLUMNS.get(change.table, frozenset())
+    names = state.dict.keys() if action != "update" else state.committed_state.keys()
     for key in list(names):
-        prop = mapper.attrs.get(key)
-        if not isinstance(prop, ColumnProperty):
-            continue
-        name = _name(prop.columns[0])
-        if name in hidden:
-            continue
-        old, new = _pair(state, key, action)
-        if old is new or old == new:
-            continue
-        if personal.is_secret(change.own, name):
-            old = None if old is None else personal.SECRET
-            new = None if new is None else personal.SECRET
-        elif personal.is_personal(change.own, name):
-            change.subjects[name] = personal.subject_of(change.own, values)
-        change.put(name, plain(old), plain(new))
+        if isinstance(mapper.attrs.get(key), ColumnProperty):
+            _put(change, state, key, *_pair(state, key, action))
+
+
+def _put(change: Change, state: InstanceState[Any], key: str, old: Any, new: Any) -> None:
+    name = _name(state.mapper.column_attrs[key].columns[0])
+    if name in NOT_AUDITED_COLUMNS.get(change.table, ()) or ((old is new or old == new) and name not in change.fields):
+        return
+    if personal.is_secret(change.own, name):
+        old = None if old is None else personal.SECRET
+        new = None if new is None else personal.SECRET
+    elif personal.is_personal(change.own, name):
+        change.subjects[name] = personal.subject_of(change.own, state.dict)
+    change.put(name, plain(old), plain(new))
+
+
+def _place(item: object) -> tuple[str, str]:
+    """Table and key: the address of a row in the trail. A record's is its row in `record`."""
+    mapper: Mapper[Any] = inspect(item).mapper
+    return _name(mapper.base_mapper.local_table), key_text(mapper.primary_key_from_instance(item))
 
 
 def _name(item: Any) -> str:
@@ -278,6 +305,8 @@ def _pair(state: InstanceState[Any], key: str, action: Action) -> tuple[Any, Any
     if action == "delete":
         kept = history.deleted or history.unchanged
         return (kept[0] if kept else None), None
+    if history.unchanged:  # set to what it was
+        return history.unchanged[0], history.unchanged[0]
     return (history.deleted[0] if history.deleted else None), (history.added[0] if history.added else None)
 
 

@@ -14,7 +14,7 @@ from app.catalog.models import Product
 from app.foundation import audit, personal
 from app.foundation.audit import AuditRow, audited_dml, history, note
 from app.foundation.db import Base, Transaction, db, dialect, transaction
-from app.people.models import Customer, Person, Team, TeamMember
+from app.people.models import Customer, Person, PersonRole, Role, Team, TeamKind, TeamMember
 from tests.factories import make_customer, make_person, make_product, make_team
 
 
@@ -78,6 +78,29 @@ def test_what_came_and_went_in_one_transaction_leaves_no_row(database: None) -> 
         tx.session.flush()
         tx.session.delete(customer)
     assert [row for row in rows() if row.table_name == "customer"] == []
+
+
+def test_what_went_and_came_back_is_told_as_the_difference(database: None) -> None:
+    marc = make_person("Marc", roles=(Role.HELPDESK, Role.QUALITY))
+    before = len(rows())
+    with transaction(by=None) as tx:
+        marc.role_rows.clear()
+        tx.session.flush()
+        marc.role_rows.append(PersonRole(role=Role.HELPDESK))
+    assert [(row.table_name, row.row_pk, row.action) for row in fresh(before)] == [
+        ("person_role", f"{marc.id},quality", "delete")
+    ]
+
+
+def test_what_takes_the_place_of_another_in_one_flush_is_told(database: None) -> None:
+    team = make_team("Customer Care")
+    team_id = team.id
+    with transaction(by=None) as tx:
+        tx.session.delete(team)
+        tx.session.add(Team(id=team_id, name="Field Care", slug="field", kind=TeamKind.QUALITY))
+    newest = history("team", team_id)[0]
+    assert newest.action == "update"
+    assert newest.fields["name"] == ("Customer Care", "Field Care")
 
 
 def test_a_deleted_row_keeps_its_last_values(database: None) -> None:

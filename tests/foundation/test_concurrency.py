@@ -1,5 +1,6 @@
 """Nothing is lost however many write at once, and the trail tells exactly what became of every row."""
 
+import itertools
 import json
 import os
 import subprocess
@@ -25,6 +26,7 @@ from tests.factories import make_product
 
 ROOT = Path(__file__).parents[2]
 PROCESSES, ROUNDS = 4, 50
+_serial = itertools.count()
 WRITER = """
 import sys
 sys.path.insert(0, {root!r})
@@ -160,6 +162,7 @@ step = st.one_of(
     st.tuples(st.just("count"), st.integers(-9, 9)),
     st.tuples(st.just("delete"), st.none()),
     st.tuples(st.just("flush"), st.none()),
+    st.tuples(st.just("replace"), st.text("abc", max_size=4)),
     st.tuples(st.just("regret"), st.text("abc", max_size=4)),
 )
 pieces = st.lists(st.tuples(st.lists(step, max_size=6), st.booleans()), min_size=1, max_size=5)
@@ -168,6 +171,16 @@ pieces = st.lists(st.tuples(st.lists(step, max_size=6), st.booleans()), min_size
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(work=pieces)
 def test_the_trail_tells_what_became_of_every_row(database: None, work: list[tuple[list[Any], bool]]) -> None:
+    connection: Any = db.engine
+    example = connection.begin_nested()
+    try:
+        play(work)
+    finally:
+        db.session.remove()
+        example.rollback()
+
+
+def play(work: list[tuple[list[Any], bool]]) -> None:
     numbers: list[str] = []
     for steps, fails in work:
         try:
@@ -190,8 +203,7 @@ def take(tx: Transaction, verb: str, value: Any) -> None:
     """One thing done to the newest team, or to a new one."""
     teams = tx.session.scalars(select(Team).order_by(Team.id.desc()).limit(2)).all()
     if verb == "make":
-        last = tx.session.scalar(select(Team.id).order_by(Team.id.desc()).limit(1)) or 0
-        tx.session.add(Team(name=value, slug=f"team-{last}-{id(value)}-{len(teams)}", kind=TeamKind.QUALITY))
+        tx.session.add(Team(name=value, slug=f"team-{next(_serial)}", kind=TeamKind.QUALITY))
         tx.session.flush()
     elif verb == "flush":
         tx.session.flush()
@@ -203,6 +215,13 @@ def take(tx: Transaction, verb: str, value: Any) -> None:
         teams[-1].about = str(value)
     elif verb == "delete":
         tx.session.delete(teams[0])
+    elif verb == "replace":
+        tx.session.delete(teams[0])
+        if value:  # else both in one flush
+            tx.session.flush()
+        slug = f"team-{next(_serial)}"
+        tx.session.add(Team(id=teams[0].id, name=value, slug=slug, kind=TeamKind.HELPDESK))
+        tx.session.flush()
     elif verb == "regret":
         nested = tx.session.begin_nested()
         teams[0].name = value
