@@ -149,75 +149,25 @@ JUNK = [
 
 
 @pytest.mark.parametrize("junk", JUNK)
-def test_IN7_junk_in_an_address_is_never_our_error(app: Flask, visitor: Visitor, ada: Person, junk: str) -> None:
+def test_IN7_junk_in_an_address_is_never_our_error(
+    app: Flask, visitor: Visitor, ada: Person, junk: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(app.config, "PROPAGATE_EXCEPTIONS", False)
     visitor.as_(ada)
+    token, broken = visitor.token(), []
     for endpoint, method, rule in all_endpoints(app):
         if endpoint in ("static", "serving.readyz", "people.logout"):
             continue
         names = [text for dynamic, text in rule._trace if dynamic]
         path = address_of(rule, **dict.fromkeys(names, junk))
-        answer = visitor.client.open(
-            f"{path}?q={junk}&page={junk}&since={junk}&team={junk}&after={junk}", method=method
+        query = "&".join(
+            f"{name}={junk}" for name in ("q", "page", "since", "team", "type", "after", "before", "from", "view")
         )
-        assert answer.status_code < 500, (endpoint, method, junk)
-
-
-@pytest.mark.parametrize(
-    "value",
-    ["\x00", "\x00\x01\x1b[31m", str(10**30), "-1", "[]", "\ud800".encode("utf-8", "surrogatepass"), "x" * 70_000],
-)
-def test_IN7_junk_in_a_form_is_never_our_error(app: Flask, visitor: Visitor, ada: Person, value: object) -> None:
-    """Every field any form of ours has, filled with the same nonsense, sent to every address."""
-    visitor.as_(ada)
-    token = visitor.token()
-    names = [
-        "title",
-        "name",
-        "email",
-        "body",
-        "text",
-        "description",
-        "quantity",
-        "product_id",
-        "team_id",
-        "card",
-        "from",
-        "to",
-        "before",
-        "after",
-        "v",
-        "op",
-        "stage_id",
-        "unit_id",
-        "customer_id",
-        "component_id",
-        "minutes",
-        "work_centre_id",
-        "uom_id",
-        "verdict",
-        "password",
-        "comment",
-        "zone",
-        "theme",
-        "next",
-        "note",
-        "version",
-        "due_on",
-        "planned_start",
-        "serial",
-        "tags",
-        "priority",
-        "responsible_id",
-        "root_cause_id",
-        "type_id",
-        "message",
-    ]
-    data = {"csrf_token": token, **dict.fromkeys(names, value)}
-    for endpoint, method, rule in all_endpoints(app):
-        if method in ("GET",) or endpoint in ("people.logout",):
-            continue
-        answer = visitor.client.open(address_of(rule), method=method, data=data)
-        assert answer.status_code < 500, (endpoint, method)
+        data = None if method == "GET" else {"csrf_token": token}
+        answer = visitor.client.open(f"{path}?{query}", method=method, data=data, buffered=True)
+        if answer.status_code >= 500:
+            broken.append(f"{method} {endpoint}")
+    assert not broken
 
 
 def test_IN7_bytes_that_are_no_text_are_refused(visitor: Visitor, ada: Person) -> None:

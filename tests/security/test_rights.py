@@ -28,7 +28,8 @@ FIELDS = {"ask", "answers", "body", "query"}
 
 
 @pytest.fixture
-def world(app: Flask, database: None) -> World:
+def world(app: Flask, database: None, monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setitem(app.config, "PROPAGATE_EXCEPTIONS", False)  # our failures are cells of the table too
     return build(app)
 
 
@@ -89,7 +90,9 @@ def ask(
     visitor = world.visitors[who]
     cookie = visitor.cookie
     try:
-        return visitor.client.open(world.address(endpoint, values), method=method, data=data, query_string=asked)
+        return visitor.client.open(
+            world.address(endpoint, values), method=method, data=data, query_string=asked, buffered=True
+        )
     finally:
         visitor.client.set_cookie(PLAIN_NAME, cookie)  # signing out is part of the table
 
@@ -176,6 +179,38 @@ def test_CS4_reading_changes_nothing(world: World) -> None:
     db.session.rollback()
     after = contents()
     assert {name for name in before if before[name] != after[name]} == set()
+
+
+JUNK = {"control and huge": ("\x00\x1b[31m", str(10**30)), "negative and long": ("-1", "x" * 70_000)}
+
+
+@pytest.mark.parametrize("pair", JUNK.values(), ids=JUNK)
+@pytest.mark.parametrize("turn", [0, 1])
+def test_IN7_junk_in_every_field_of_real_things_is_never_our_error(
+    world: World, pair: tuple[str, str], turn: int
+) -> None:
+    """An administrator sends nonsense in every field there is, to every address of things that exist."""
+    body = {name: pair[(n + turn) % 2] for n, name in enumerate(FIELD_NAMES)}
+    broken = []
+    for method, endpoint, values in every_address(world):
+        if (method == "GET" and turn) or endpoint in ("people.logout", "serving.readyz"):
+            continue
+        with world.unchanged():
+            answer = ask(world, "admin", method, endpoint, values, body, {"q": pair[turn][:500]})
+        if answer.status_code >= 500:
+            broken.append(f"{method} {endpoint} {values}")
+    assert not broken, "\n".join(broken)
+
+
+_NAMES = """
+    title name email body text description quantity product product_id team_id card from to before after v
+    stage_id unit_id customer_id contact_id component component_id minutes work_centre work_centre_id uom uom_id
+    verdict comment zone theme next note version due_on planned_start serial serials serial_text tags priority
+    responsible responsible_id root_cause_id type kind pick follow owner_id meaning seen reason alert code ref
+    price cost lead_days tracking link effective_from sender_name sender_email subject homepage drawn scrap setup
+    designators position choice state
+"""
+FIELD_NAMES = _NAMES.split()
 
 
 def every_address(world: World) -> list[tuple[str, str, dict[str, str]]]:

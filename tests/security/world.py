@@ -38,8 +38,8 @@ from tests.factories.tickets import make_helpdesk_team, make_sold_unit, make_tic
 from tests.visitors import PASSWORD_HASH, Visitor
 
 ACTORS = (
-    "anonymous", "customer_a", "customer_b", "operator", "agent_1", "agent_2", "quality", "engineer", "approver", "planner",
-    "admin",
+    "anonymous", "customer_a", "customer_b", "operator", "agent_1", "agent_2", "quality", "engineer", "approver",
+    "planner", "admin",
 )  # fmt: skip
 
 
