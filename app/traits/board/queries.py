@@ -147,7 +147,7 @@ def boards() -> list[BoardView]:
         )
         .join(_stage, and_(_stage.c.board_id == _board.c.id, _stage.c.archived_at.is_(None)))
         .where(_board.c.archived_at.is_(None))
-        .order_by(_board.c.name, _board.c.id, _stage.c.position, _stage.c.id)
+        .order_by(_board.c.id, _stage.c.position, _stage.c.id)
     )  # fmt: skip
     found: dict[int, BoardView] = {}
     for board_id, kind, slug, name, version, *stage in db.session.execute(statement):
