@@ -271,3 +271,20 @@ def _parsed(value: Any) -> Any:
     from datetime import datetime
 
     return datetime.fromisoformat(value) if isinstance(value, str) else value
+
+
+def test_the_command_says_what_is_wrong_and_exits_with_one(trail: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    from click.testing import CliRunner
+
+    from app.cli import main
+
+    ours = trail.config["LOOPWRIGHT"]
+    monkeypatch.setenv("DATABASE_URL", ours.database_url.replace("+psycopg", ""))
+    monkeypatch.setenv("LOOPWRIGHT_DATA_DIR", str(ours.data_dir))
+    monkeypatch.setenv("SECRET_KEY", ours.secret_key)
+    db.session.remove()
+    good = CliRunner().invoke(main, ["audit", "verify"])
+    assert (good.exit_code, "is whole" in good.output) == (0, True)
+    tamper("UPDATE audit_row SET changes = '{}' WHERE id = 5")
+    bad = CliRunner().invoke(main, ["audit", "verify"])
+    assert (bad.exit_code, "Row 5 is not as it was written" in bad.output) == (1, True)
