@@ -34,7 +34,6 @@ from app.traits.board.actions import card_changed, enter_board, place
 from app.traits.board.models import Board, Stage, StageRole
 from app.traits.board.registry import NeedsDialog
 from app.traits.chatter.actions import log
-from app.traits.followers import follow
 from app.traits.impact import impact_of
 from app.traits.links.actions import link
 from app.traits.record import Record
@@ -71,11 +70,12 @@ def open_eco(
         tags=[],
     )
     enter_board(eco, type.board, by=by, stage=stage)
-    log(eco, "created", {"type": type.name, "product": product.name if product else ""}, by=by)
-    follow(eco, by)
-    follow(eco, responsible)
+    said = {"type": type.name, "product": product.name if product else ""}
+    log(eco, "created", said | ({"from_record": origin.number} if origin else {}), by=by)
     if origin is not None:
         link(origin, eco, by=by)
+        card_changed(origin, by=by)
+    tell_responsible(eco, responsible, by=by)
     publish(EcoOpened(eco_id=eco.id, origin_id=origin.id if origin else None))
     return eco
 

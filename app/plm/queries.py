@@ -213,6 +213,7 @@ class TypeCard:
     open: int
     waits_for_me: int
     asked: int
+    to_apply: int
 
 
 def type_cards(reader: Person) -> list[TypeCard]:
@@ -226,12 +227,20 @@ def type_cards(reader: Person) -> list[TypeCard]:
             .group_by(Eco.type_id, Eco.stage_id)
         )
     }
+    following, needed, given = _signatures()
+    signed = Counter(
+        db.session.scalars(
+            select(Eco.type_id)
+            .join(following, following.c.id == Eco.stage_id)
+            .where(Eco.applied_at.is_(None), Eco.cancelled_at.is_(None), needed > 0, given >= needed)
+        )
+    )
     cards = []
     for kind in eco_types():
         path = path_of(kind.board_id)
         here = {step.stage.id: counts.get((kind.id, step.stage.id), 0) for step in path.steps}
         asked = sum(n for stage_id, n in here.items() if path.asks_in(stage_id))
-        cards.append(TypeCard(kind, path, sum(here.values()), mine[kind.id], asked))
+        cards.append(TypeCard(kind, path, sum(here.values()), mine[kind.id], asked, signed[kind.id]))
     return cards
 
 
@@ -348,36 +357,7 @@ def product_by_ref(ref: str) -> Product | None:
 
 def pills(ids: Sequence[int]) -> Mapping[int, Sequence[Pill]]:
     """Where a card stands, in one statement: in force, conflict, how many have signed."""
-    following = (
-        select(
-            Stage.id,
-            func.lead(Stage.id).over(partition_by=Stage.board_id, order_by=(Stage.position, Stage.id)).label("gate"),
-        )
-        .where(Stage.archived_at.is_(None))
-        .subquery()
-    )
-    needed = (
-        select(func.count())
-        .where(StageApprover.stage_id == following.c.gate, StageApprover.kind == ApproverKind.REQUIRED)
-        .correlate(following)
-        .scalar_subquery()
-    )
-    given = (
-        select(func.count(Approval.id))
-        .join(
-            StageApprover,
-            and_(StageApprover.stage_id == Approval.stage_id, StageApprover.person_id == Approval.person_id),
-        )
-        .where(
-            Approval.eco_id == Eco.id,
-            Approval.stage_id == following.c.gate,
-            Approval.verdict == Verdict.APPROVED,
-            Approval.voided_at.is_(None),
-            StageApprover.kind == ApproverKind.REQUIRED,
-        )
-        .correlate(following, Eco)
-        .scalar_subquery()
-    )
+    following, needed, given = _signatures()
     moved = (
         select(BomRevision.id)
         .join(Bom, Bom.id == BomRevision.bom_id)
@@ -409,3 +389,38 @@ def pills(ids: Sequence[int]) -> Mapping[int, Sequence[Pill]]:
             if of:
                 words.append(Pill(_("%(n)s of %(of)s", n=signed, of=of), "ok" if signed >= of else "", "sign"))
     return found
+
+
+def _signatures() -> tuple[Any, Any, Any]:
+    """For SQL: each stage with the gate after it, how many have to sign that gate, and how many have, per change."""
+    following = (
+        select(
+            Stage.id,
+            func.lead(Stage.id).over(partition_by=Stage.board_id, order_by=(Stage.position, Stage.id)).label("gate"),
+        )
+        .where(Stage.archived_at.is_(None))
+        .subquery()
+    )
+    needed = (
+        select(func.count())
+        .where(StageApprover.stage_id == following.c.gate, StageApprover.kind == ApproverKind.REQUIRED)
+        .correlate(following)
+        .scalar_subquery()
+    )
+    given = (
+        select(func.count(Approval.id))
+        .join(
+            StageApprover,
+            and_(StageApprover.stage_id == Approval.stage_id, StageApprover.person_id == Approval.person_id),
+        )
+        .where(
+            Approval.eco_id == Eco.id,
+            Approval.stage_id == following.c.gate,
+            Approval.verdict == Verdict.APPROVED,
+            Approval.voided_at.is_(None),
+            StageApprover.kind == ApproverKind.REQUIRED,
+        )
+        .correlate(following, Eco)
+        .scalar_subquery()
+    )
+    return following, needed, given
