@@ -15,6 +15,7 @@ def register(app: Flask) -> None:
     from app.traits.board.registry import BoardSpec, register_board
     from app.traits.links.offers import offer
     from app.traits.record import Kind, Record, register_kind
+    from app.traits.work import my_work
 
     eco = models.Eco.__table__
     revision = (
@@ -55,4 +56,5 @@ def register(app: Flask) -> None:
         )
     )
     offer("alert", lazy("Raise ECO"), "plm.new", "eco.open", step="eco")
+    my_work("approvals", queries.to_sign, title=lazy("Wait for your signature"), step="eco", icon="sign", order=10)
     app.register_blueprint(routes.bp)

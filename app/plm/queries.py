@@ -14,14 +14,15 @@ from app.bom.models import Activation, Bom, BomRevision, RevisionState
 from app.catalog.models import Product
 from app.foundation.db import db
 from app.foundation.errors import NotFound
-from app.foundation.language import _
+from app.foundation.language import _, day
 from app.people.models import Person
 from app.plm.gates import Path, Said, Sheet, Step, missing_to_enter, path_of, said_at, sheet_of
 from app.plm.models import Approval, ApproverKind, Eco, EcoType, Signing, StageApprover, Verdict
 from app.traits.board.models import Board, Stage
 from app.traits.board.registry import Pill
 from app.traits.impact import Impact, impact_of
-from app.traits.record import Record
+from app.traits.record import Record, record_url
+from app.traits.work import WorkItem
 
 # One change
 
@@ -305,8 +306,22 @@ def waiting_for(person: Person) -> list[Waiting]:
     return sorted(found, key=lambda waiting: (waiting.eco.entered_stage_at, waiting.eco.id))
 
 
-def count_waiting_for(person: Person) -> int:
-    return len(waiting_for(person))
+def to_sign(person: Person) -> list[WorkItem]:
+    """The same for My work."""
+    return [
+        WorkItem(
+            title=waiting.eco.title,
+            url=record_url(waiting.eco),
+            note=" · ".join(
+                part for part in (waiting.eco.number, waiting.eco.product.name if waiting.eco.product else "") if part
+            ),
+            due=_("since %(day)s", day=day(waiting.eco.entered_stage_at)),
+            pill=_("required") if waiting.kind is ApproverKind.REQUIRED else _("optional"),
+            pill_kind="warn" if waiting.kind is ApproverKind.REQUIRED else "line",
+            pill_icon="clock" if waiting.kind is ApproverKind.REQUIRED else "",
+        )
+        for waiting in waiting_for(person)
+    ]
 
 
 def _stages_before(stage_ids: Sequence[int]) -> dict[int, int]:

@@ -81,7 +81,7 @@ def test_the_page_tells_what_changes_and_who_has_to_sign(app, eco, jose):
     assert ">Approvals</h2>" in page
     assert "Metal support rod" in page
     assert "Revision V2" in page
-    assert f'href="/ecos/{eco.number}/approvals"' in page
+    assert f'action="/ecos/{eco.number}/approvals"' in page
 
 
 def test_a_new_change_offers_to_start_its_revision(app, kind, joe):
@@ -327,7 +327,7 @@ def test_P5_own_work_is_403(app, jose):
     visitor = as_(app, jose)
     assert sign(visitor, eco, password=PASSWORD).status_code == 403
     assert move(visitor, eco, "Approved", headers=HTMX).status_code == 403
-    assert f'href="/ecos/{eco.number}/approvals"' not in visitor.get(f"/ecos/{eco.number}").text
+    assert f'action="/ecos/{eco.number}/approvals"' not in visitor.get(f"/ecos/{eco.number}").text
 
 
 def test_a_stranger_cannot_sign(app, eco):
@@ -383,7 +383,7 @@ def test_A4_the_second_change_of_a_slot_is_told_that_its_base_moved(app, eco, ki
     sign(visitor, eco, stage=stage_named(eco, "Approved").id, then="apply", password=PASSWORD)
     page = visitor.get(f"/ecos/{second.number}").text
     assert "The bill of materials changed while you worked." in page
-    assert f'href="/ecos/{second.number}/approvals"' not in page
+    assert f'action="/ecos/{second.number}/approvals"' not in page
     answer = move(visitor, fresh(second), "Approved", headers=HTMX)
     assert answer.status_code == 422
     assert "changed while you worked" in answer.text
@@ -436,3 +436,12 @@ def test_P7_a_type_without_a_required_approver_warns(app, joe):
     kind = make_eco_type()
     eco = make_eco(make_coat_rack(), kind, by=joe, stage="Review")
     assert "nobody has to approve it" in as_(app, joe).get(f"/ecos/{eco.number}").text
+
+
+def test_my_work_shows_what_waits_for_a_signature(app, eco, jose, joe):
+    page = as_(app, jose).get("/").text
+    assert "Wait for your signature" in page
+    assert f'href="/ecos/{eco.number}"' in page
+    assert "Wait for your signature" not in as_(app, joe).get("/").text
+    approve(eco, by=jose)
+    assert "Wait for your signature" not in as_(app, jose).get("/").text
