@@ -19,7 +19,7 @@ from flask import session as flask_session
 from flask.sessions import SessionInterface, SessionMixin
 from itsdangerous import BadSignature, URLSafeSerializer
 from sqlalchemy import ForeignKey, String, delete, select, update
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Mapped, mapped_column
 from werkzeug.datastructures import CallbackDict
 
@@ -133,6 +133,8 @@ class Sessions(SessionInterface):
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         this = cast(WebSession, session)
+        if not this.resolved:
+            return  # nobody asked who this is, or the database could not say
         name, secure = cookie_name(request), request.is_secure
         options: dict[str, Any] = {"secure": secure, "httponly": True, "samesite": "Lax", "path": "/"}
         if this.issued and this.known:
@@ -321,9 +323,10 @@ def _keep(this: WebSession, known: Known) -> None:
         return
     statement = update(BrowserSession).where(BrowserSession.id_hash == known.id_hash).values(**values)
     try:
+        db.session.rollback()  # whatever a view left behind is not ours to write
         with transaction(by=None, source="session", wait=this.modified) as tx:
             tx.session.execute(statement, execution_options={"synchronize_session": False})
-    except OperationalError:
+    except SQLAlchemyError:
         current_app.logger.info("session not touched: the database is busy")
 
 
