@@ -2,14 +2,22 @@
 
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel import numbers
-from flask import Flask, current_app, g, has_request_context, request
-from flask_babel import Babel, format_date, format_datetime, format_decimal, get_locale, get_timezone
-from flask_babel import gettext as _
+from flask import Flask, current_app, g, has_app_context, has_request_context, request
+from flask_babel import (
+    Babel,
+    format_date,
+    format_datetime,
+    format_decimal,
+    get_locale,
+    get_timezone,
+    get_translations,
+    ngettext,
+)
 from flask_babel import lazy_gettext as lazy
-from flask_babel import ngettext
 
 __all__ = [
     "Babel",
@@ -29,6 +37,25 @@ __all__ = [
 ]
 
 
+def _(text: str, **variables: Any) -> str:
+    """The text in the reader's language, with its variables filled in."""
+    said: str = translations().ugettext(text)
+    return said % variables if variables else said
+
+
+def translations() -> Any:
+    """The catalogue of the reader's language, looked up once per request: a page asks for some two hundred texts."""
+    kept = g.get("_flask_babel") if has_app_context() else None
+    known = getattr(kept, "catalogue", None)
+    if known is not None and known[0] is getattr(kept, "babel_locale", None):
+        return known[1]
+    found = get_translations()
+    kept = g.get("_flask_babel") if has_app_context() else None
+    if kept is not None:
+        kept.catalogue = (getattr(kept, "babel_locale", None), found)
+    return found
+
+
 def quantity(value: Decimal | None) -> str:
     """A quantity as the reader writes it, exactly as stored: 0.5, 1,200, never rounded to nothing."""
     if value is None:
@@ -44,7 +71,7 @@ def money(value: Decimal | None) -> str:
 
 
 def moment(value: datetime | None) -> str:
-    """"Mon 2 Mar, 09:14" in the reader's zone; with the year when it is not this one."""
+    """ "Mon 2 Mar, 09:14" in the reader's zone; with the year when it is not this one."""
     if value is None:
         return ""
     from app.foundation.clock import now
@@ -54,7 +81,7 @@ def moment(value: datetime | None) -> str:
 
 
 def day(value: date | datetime | None) -> str:
-    """"2 Mar" in the reader's zone; with the year when it is not this one."""
+    """ "2 Mar" in the reader's zone; with the year when it is not this one."""
     if value is None:
         return ""
     from app.foundation.clock import now
@@ -73,7 +100,11 @@ def zone() -> ZoneInfo:
 def init_language(app: Flask) -> None:
     """Language and zone: the person's, else the site's. Filters `quantity`, `money`, `moment`, `day` for templates."""
     Babel(app, locale_selector=_locale, timezone_selector=_zone_name)
-    app.jinja_env.add_extension("jinja2.ext.i18n")
+    app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]
+        gettext=lambda text: translations().ugettext(text),
+        ngettext=lambda one, many, n: translations().ungettext(one, many, n),
+        newstyle=True,
+    )
     app.jinja_env.filters.update(quantity=quantity, money=money, moment=moment, day=day)
 
 

@@ -1,6 +1,7 @@
 """Drawing boards: the page of a kind, one column, and the answer to whoever changed something."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,6 +14,7 @@ from app.foundation.language import _
 from app.foundation.permissions import can
 from app.people.current import current_person
 from app.traits.board import queries
+from app.traits.board.drawing import drawer
 from app.traits.board.queries import FIRST, MORE, MOST, BoardView, Cards, Column, Filters
 from app.traits.board.registry import BOARDS, BoardSpec
 from app.traits.navigation import by_step
@@ -85,7 +87,7 @@ class View:
             raise NotFound("")
         return self.board
 
-    @property
+    @cached_property
     def args(self) -> list[tuple[str, str]]:
         """What an address of this view repeats."""
         args = request.args
@@ -105,6 +107,8 @@ class View:
     def under(self, path: str, **more: str) -> str:
         """An address of the trait itself, with the filters of this view."""
         kept = [(name, value) for name, value in self.args if name not in (self.spec.switch, "view")]
+        if not kept and not more:
+            return path
         query = urlencode(kept + list(more.items()))
         return path + (f"?{query}" if query else "")
 
@@ -130,11 +134,9 @@ class View:
             "faces": found.faces,
             "labels": found.labels,
             "pills": found.pills,
-            "moved": frozenset(moved),
+            "draw": drawer(self.spec.of, found, frozenset(moved)),
             "may_write": can(person, self.spec.rule),
             "me": person,
-            "move_words": _("Move %(number)s", number="\n").split("\n"),
-            "star_words": [_("Priority %(n)s of 3", n=n) for n in range(4)],
             "nobody": queries.Face(0, "", "", "", False),
         }
 
@@ -159,13 +161,7 @@ def more_cards(view: View, column: Column, after: tuple[int, int], every: Sequen
     )
     cards = found.by_stage[column.id]
     context = view.context(found)
-    parts = [
-        str(
-            partial(
-                f"#list-{column.id}", render_template("board/_cards.html", cards=cards[:MORE], **context), "beforeend"
-            )
-        )
-    ]
+    parts = [str(partial(f"#list-{column.id}", context["draw"](cards[:MORE]), "beforeend"))]
     if len(cards) > MORE:
         button = render_template("board/_more.html", column=column, last=cards[MORE - 1], count=None, **context)
         parts.append(str(partial(f"#more-{column.id}", button, "outerHTML")))

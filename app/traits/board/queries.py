@@ -186,7 +186,7 @@ def cards(
             parameters |= {f"stage{n}": stage_id, f"limit{n}": min(shown[stage_id], MOST)}
         if after is not None:
             parameters |= {"after_rank": after[0], "after_id": after[1]}
-        _fill(by_stage, db.session.execute(statement, parameters))
+        _fill(by_stage, db.session.execute(statement, parameters).all())
     found = Cards(by_stage=by_stage, counts={c.id: 0 for c in board.columns})
     if with_counts:
         _count(found, spec, every, board, filters)
@@ -286,7 +286,7 @@ def _count(found: Cards, spec: BoardSpec, every: Sequence[BoardView], board: Boa
     parameters: dict[str, Any] = {"stages": sorted(home.keys() | set(own)), **_parameters(filters)}
     if filters:
         parameters["own"] = own
-    for filtered, stage_id, count in db.session.execute(_counts(spec.kind, _shape(filters)), parameters):
+    for filtered, stage_id, count in db.session.execute(_counts(spec.kind, _shape(filters)), parameters).all():
         if bool(filtered) == bool(filters) and stage_id in found.counts:
             found.counts[stage_id] = count
         if not filtered and stage_id in home:
