@@ -487,13 +487,14 @@ def _read_head(connection: Connection, *, lock: bool = False) -> _End | None:
 def _locked_head(connection: Connection) -> _End:
     head = _read_head(connection, lock=True)
     if head is None:
-        if connection.execute(select(func.count()).select_from(_rows)).scalar_one():
+        first = {"id": 1, "segment": 1, "count": 0, "hash": GENESIS, "mac": signature(1, 0, GENESIS)}
+        make = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
+        made = connection.execute(make(_head).values(**first).on_conflict_do_nothing().returning(_head.c.id)).first()
+        # only when ours is the head: somebody else's first row may have come between
+        if made is not None and connection.execute(select(func.count()).select_from(_rows)).scalar_one():
             raise RuntimeError(
                 "The audit trail has rows but no head. Restore a backup, or run `loopwright audit verify`."
             )
-        first = {"id": 1, "segment": 1, "count": 0, "hash": GENESIS, "mac": signature(1, 0, GENESIS)}
-        make = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
-        connection.execute(make(_head).values(**first).on_conflict_do_nothing())
         head = _read_head(connection, lock=True)
         assert head is not None  # noqa: S101 - made two lines ago, and nobody can delete it
     return head
