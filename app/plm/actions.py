@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from app.bom import revisions
+from app.bom import rebasing, revisions
 from app.bom.models import Bom, BomRevision
 from app.catalog.models import Product
 from app.foundation.clock import now
@@ -244,6 +244,21 @@ def add_card(board: Board, stage: Stage, title: str, *, by: Person) -> Eco:
         first = path.steps[0].stage.name
         raise Refused(_("A change begins further to the left. Add it to “%(stage)s”.", stage=first))
     return open_eco(title=title, type=kind, product=None, by=by, stage=stage)
+
+
+def rebase_eco(eco: Eco, *, revision_id: int, onto: int, choices: Mapping[str, str], by: Person) -> BomRevision:
+    """A draft takes over what became current while it was written; every signature has to be given again."""
+    authorize(by, "eco.write", eco)
+    case = open_case(eco.id, slots=True)
+    case.eco.must_be_open()
+    part = case.sheet.part(revision_id)
+    if part is None:
+        raise Conflict(_("This revision is not part of %(number)s.", number=case.eco.number))
+    was = part.revision.label
+    revision = rebasing.rebase(part.revision, choices, onto=onto, by=by)
+    current = db.session.get_one(BomRevision, onto)
+    log(case.eco, "rebased", {"was": was, "revision": revision.label, "base": current.label}, by=by)
+    return revision
 
 
 def describe_eco(

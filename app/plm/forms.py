@@ -119,5 +119,12 @@ class CancelForm(Form):
         return self.reason.data or ""
 
 
+class RebaseForm(Form):
+    """Which draft is rebased onto what; the choices themselves are fields named after their conflicts."""
+
+    revision = IntegerField(validators=[DataRequired()])
+    onto = IntegerField(validators=[DataRequired()])
+
+
 class VerbForm(Form):
     """A button: nothing but the token and the op."""

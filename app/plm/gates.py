@@ -228,8 +228,11 @@ class Sheet:
             changes = part.changes
             with suppress(KeyError, TypeError, ValueError, IndexError):  # it came back from a browser
                 row = next((row for row in seen["revisions"] if row["id"] == part.revision.id), None)
-                if row is not None and row["based_on"] == part.revision.based_on_id:
-                    changes = compare(_rebuilt(part.base, row["changes"]), part.content)
+                if row is not None:
+                    base = part.base
+                    if row["based_on"] != part.revision.based_on_id:  # rebased since
+                        base = _content_in(row["based_on"], part.revision.bom_id)
+                    changes = compare(_rebuilt(base, row["changes"]), part.content)
             if changes:
                 found.append((part, changes))
         return found
@@ -290,6 +293,15 @@ def names_in(changes: Iterable[Change]) -> dict[str, str]:
 def fingerprint(content_hash: str) -> str:
     digits = content_hash.rpartition(":")[2]
     return f"{digits[:4]} {digits[4:8]}"
+
+
+def _content_in(revision_id: int | None, bom_id: int) -> Content | None:
+    """What a revision of this slot says; a ValueError for one of another slot."""
+    if revision_id is None:
+        return None
+    if db.session.scalar(select(BomRevision.bom_id).where(BomRevision.id == int(revision_id))) != bom_id:
+        raise ValueError("This revision is of another slot.")
+    return boms.contents([revision_id])[revision_id]
 
 
 def _rebuilt(base: Content | None, changes: Iterable[Sequence[Any]]) -> Content:

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import and_, func, select
 from sqlalchemy.orm import joinedload, lazyload, selectinload
 
-from app.bom.models import Activation, Bom, BomRevision, RevisionState
+from app.bom.models import Bom, BomRevision, RevisionState
 from app.catalog.models import Product
 from app.foundation.db import db
 from app.foundation.errors import NotFound
@@ -154,35 +154,6 @@ class Dossier:
 
 def dossier_of(eco: Eco, reader: Person) -> Dossier:
     return Dossier(eco, path_of(eco.type.board_id), sheet_of(eco), reader)
-
-
-@dataclass(frozen=True)
-class Overtaker:
-    """What became current while a draft was being written."""
-
-    draft: BomRevision
-    current: BomRevision
-    eco: Record | None
-    at: Any
-
-
-def overtakers(sheet: Sheet) -> list[Overtaker]:
-    """For the banner: which revision moved the base of which draft, by which change, when."""
-    found = []
-    for part in sheet.parts:
-        if not part.base_moved or part.revision.bom.active_revision_id is None:
-            continue
-        current = db.session.get(BomRevision, part.revision.bom.active_revision_id)
-        row = db.session.execute(
-            select(Activation.from_ts, Record)
-            .outerjoin(Record, Record.id == Activation.eco_id)
-            .where(Activation.revision_id == part.revision.bom.active_revision_id)
-            .order_by(Activation.id.desc())
-            .limit(1)
-        ).first()
-        if current is not None:
-            found.append(Overtaker(part.revision, current, row[1] if row else None, row[0] if row else None))
-    return found
 
 
 # Types

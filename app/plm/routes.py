@@ -18,7 +18,8 @@ from app.foundation.sessions import client_address, rotate
 from app.people.current import current_person
 from app.people.sign_in import confirm
 from app.plm import actions, queries, signing
-from app.plm.forms import CancelForm, CommentForm, DescriptionForm, EcoForm, RejectForm, SignForm, VerbForm
+from app.plm.disputes import overtakers
+from app.plm.forms import CancelForm, CommentForm, DescriptionForm, EcoForm, RebaseForm, RejectForm, SignForm, VerbForm
 from app.plm.gates import names_in, unpacked
 from app.plm.models import Eco, Meaning
 from app.plm.queries import Dossier
@@ -127,6 +128,25 @@ def edit(number: str) -> ResponseReturnValue:
 @needs("eco.write")
 def start_revision(number: str) -> ResponseReturnValue:
     return _do(number, lambda eco: actions.start_eco_revision(eco, by=current_person()))
+
+
+@bp.post("/ecos/<number>/rebase")
+@needs("eco.write")
+def rebase(number: str) -> ResponseReturnValue:
+    form = RebaseForm()
+
+    def take_over(eco: Eco) -> None:
+        if not form.validate() or form.revision.data is None or form.onto.data is None:
+            raise Refused(_("This page was too old. Look at the choices again."))
+        actions.rebase_eco(
+            eco,
+            revision_id=form.revision.data,
+            onto=form.onto.data,
+            choices={name[2:]: value for name, value in request.form.items() if name.startswith("c-")},
+            by=current_person(),
+        )
+
+    return _do(number, take_over)
 
 
 @bp.route("/ecos/<number>/approvals", methods=["GET", "POST"])
@@ -252,7 +272,7 @@ def _page(number: str, *, said: Refused | None = None) -> ResponseReturnValue:
             for part in dossier.sheet.parts
         ],
         impact=queries.impact(dossier.sheet),
-        overtakers=queries.overtakers(dossier.sheet),
+        overtakers=overtakers(dossier.sheet),
         may_move=eco.cancelled_at is None and can(current_person(), "eco.move", eco),
         said=said,
         verb=VerbForm(formdata=None),
