@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 
-def _(text: str, **variables: Any) -> str:
+def _(text: str, /, **variables: Any) -> str:
     """The text in the reader's language, with its variables filled in."""
     said: str = translations().ugettext(text)
     return said % variables if variables else said
