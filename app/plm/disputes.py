@@ -108,7 +108,7 @@ def said_of(change: Change, names: Mapping[str, str]) -> str:
     if change.after is None:
         return _("removed")
     if change.before is None:
-        return _("added: %(what)s", what=words_for(change.after, tuple(change.after), names))
+        return _("added: %(what)s", what=words_for(change.after, ("quantity", "minutes", "work_centre"), names))
     return words_for(change.after, change.fields, names)
 
 
@@ -152,8 +152,10 @@ def words_for(row: Mapping[str, Any], fields: Sequence[str], names: Mapping[str,
             name == "uom" and not {"quantity", "output_quantity"} & set(fields)
         ):
             number = row.get("quantity", row.get("output_quantity"))
+            if number is None and not value:
+                continue
             said.append(f"{quantity(Decimal(str(number)))} {row.get('uom', '')}" if number is not None else str(value))
-        elif name == "minutes":
+        elif name == "minutes" and value is not None:
             said.append(_("%(minutes)s min", minutes=quantity(Decimal(str(value)))))
         elif name == "component":
             said.append(names.get(str(value), str(value)))
