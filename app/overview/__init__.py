@@ -6,9 +6,9 @@ from flask import Flask
 def register(app: Flask) -> None:
     """The front door of this room."""
     from app.overview import portal, routes, rules  # noqa: F401
-    from app.traits.chatter.queries import count_waiting
-    from app.traits.navigation import count_at
+    from app.traits.chatter.queries import WAITING
+    from app.traits.work import count_at
 
-    count_at("home", count_waiting)
+    count_at("home", WAITING)
     app.register_blueprint(routes.bp)
     app.register_blueprint(portal.bp)

@@ -1,24 +1,14 @@
 """The numbers beside the links at the side: how much is open in each room, and what waits for the reader."""
 
-from collections.abc import Callable
-
 from flask import Flask, g
-from sqlalchemy import func, select
+from sqlalchemy import func, literal, select, union_all
 
 from app.foundation.db import db
 from app.foundation.language import get_locale
 from app.people.current import current_person_or_none
-from app.people.models import Person
 from app.traits.board.models import CLOSED_ROLES, Board, Stage
 from app.traits.record import KINDS, Record
-
-Counter = Callable[[Person], int]
-_counters: dict[str, Counter] = {}
-
-
-def count_at(place: str, counter: Counter) -> None:
-    """Show `counter(person)` beside the link `place` (`home`, or a step of the loop). Called by `register(app)`."""
-    _counters[place] = counter
+from app.traits.work import own_counts
 
 
 def init_navigation(app: Flask) -> None:
@@ -36,21 +26,24 @@ def nav_counts() -> dict[str, int]:
     if person is None or not person.is_staff:
         return {}
     if "nav_counts" not in g:
-        g.nav_counts = by_step(open_by_kind())
+        g.nav_counts = _counted(person.id)
     counts: dict[str, int] = g.nav_counts
-    return counts | {place: counter(person) for place, counter in _counters.items()}
+    return counts
 
 
-def open_by_kind() -> dict[str, int]:
-    """How many records of each kind are in a stage that is not closed."""
-    statement = (
-        select(Board.kind, func.count(Record.id))
+def _counted(person_id: int) -> dict[str, int]:
+    """What is open per step, and what waits for this person, in one statement."""
+    by_kind = (
+        select(literal("open").label("what"), Board.kind, func.count(Record.id))
         .join(Stage, Stage.board_id == Board.id)
         .join(Record, Record.stage_id == Stage.id)
         .where(Stage.role.not_in(CLOSED_ROLES), Board.archived_at.is_(None))
         .group_by(Board.kind)
     )
-    return {row[0]: row[1] for row in db.session.execute(statement)}
+    own = [select(literal("own"), literal(place), one.scalar_subquery()) for place, one in own_counts.items()]
+    rows = db.session.execute(union_all(by_kind, *own) if own else by_kind, {"person_id": person_id}).all()
+    counts = by_step({kind: count for what, kind, count in rows if what == "open"})
+    return counts | {place: count for what, place, count in rows if what == "own"}
 
 
 def by_step(counts: dict[str, int]) -> dict[str, int]:

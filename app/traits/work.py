@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from flask_babel import LazyString
+from sqlalchemy import Select
 
 from app.people.models import Person
 
@@ -47,6 +48,7 @@ class _Asked:
 SHOWN = 20
 _sections: dict[str, _Asked] = {}
 _loop_counts: dict[str, Callable[[], int]] = {}
+own_counts: dict[str, Select[int]] = {}
 
 
 def my_work(
@@ -60,6 +62,14 @@ def my_work(
 ) -> None:
     """Show `find(person)` in My work under `title`, the smallest `order` first (approvals 10, actions 30)."""
     _sections[name] = _Asked(title, step, icon or step, order, find)
+
+
+def count_at(place: str, statement: Select[int]) -> None:
+    """Show the one number of `statement` (with a parameter `person_id`) beside the link `place` (`home`, or a step).
+
+    A statement and no function, because every page shows it: it rides along with the other numbers of the side.
+    """
+    own_counts[place] = statement
 
 
 def loop_count(step: str, count: Callable[[], int]) -> None:

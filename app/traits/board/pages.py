@@ -48,8 +48,9 @@ def board_page(kind: str) -> ResponseReturnValue:
 def _draw_board(spec: BoardSpec, every: Sequence[BoardView], own: Sequence[BoardView], board: BoardView) -> str:
     view = View(spec, board)
     drawn = [c for c in board.columns if not view.is_folded(c)]
-    found = queries.cards(spec, every, board, view.filters, {c.id: view.shown(c) + 1 for c in drawn})
-    g.nav_counts = by_step(found.open_by_kind)
+    shown = {c.id: view.shown(c) + 1 for c in drawn}
+    found = queries.cards(spec, every, board, view.filters, shown, reader_id=current_person().id)
+    g.nav_counts = by_step(found.open_by_kind) | found.own_counts
     return render_template("board/board.html", own=own, total=view.total(found), **view.context(found))
 
 

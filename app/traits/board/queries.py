@@ -34,12 +34,14 @@ from app.traits.board.models import Board, BoardChange, Stage, StageRole
 from app.traits.board.registry import BOARDS, BoardSpec, Pill
 from app.traits.links.models import Link
 from app.traits.record import KINDS, Record, RecordTag, Tag
+from app.traits.work import own_counts
 
 FIRST = 20  # cards per column at first
 MORE = 40  # and with each "Load more"
 MOST = 500  # cards in one column that are ever drawn at once
 LIST_PAGE = 50
 TITLE = 140
+OWN = 2  # marks the rows of the counting statement that say what waits for the reader
 
 _record, _board, _stage = Record.__table__, Board.__table__, Stage.__table__
 
@@ -133,6 +135,7 @@ class Cards:
     tags: list[str] = field(default_factory=list)
     pills: Mapping[int, Sequence[Pill]] = field(default_factory=dict)
     open_by_kind: dict[str, int] = field(default_factory=dict)
+    own_counts: dict[str, int] = field(default_factory=dict)
 
 
 # Boards
@@ -172,10 +175,11 @@ def cards(
     *,
     after: tuple[int, int] | None = None,
     with_counts: bool = True,
+    reader_id: int | None = None,
 ) -> Cards:
     """The first cards of the stages in `shown` (stage id -> how many), with counts of all stages of `board`.
 
-    `after` (rank, id) continues the one stage in `shown`.
+    `after` (rank, id) continues the one stage in `shown`. `reader_id`: what waits for them, too, for the side.
     """
     stage_ids = list(shown)
     by_stage: dict[int, list[Card]] = {s: [] for s in stage_ids}
@@ -189,7 +193,7 @@ def cards(
         _fill(by_stage, db.session.execute(statement, parameters).all())
     found = Cards(by_stage=by_stage, counts={c.id: 0 for c in board.columns})
     if with_counts:
-        _count(found, spec, every, board, filters)
+        _count(found, spec, every, board, filters, reader_id)
     _label(found)
     if spec.pills:
         found.pills = spec.pills([c.id for column in by_stage.values() for c in column])
@@ -279,14 +283,27 @@ def _conditions(spec: BoardSpec, shape: tuple[bool, bool, bool]) -> list[ColumnE
 # Counts
 
 
-def _count(found: Cards, spec: BoardSpec, every: Sequence[BoardView], board: BoardView, filters: Filters) -> None:
+def _count(
+    found: Cards,
+    spec: BoardSpec,
+    every: Sequence[BoardView],
+    board: BoardView,
+    filters: Filters,
+    reader_id: int | None,
+) -> None:
     """True counts of every stage of the board, and of what is open elsewhere for the side, in one statement."""
     home = {c.id: b.kind for b in every for c in b.columns if not c.is_closed}
     own = [c.id for c in board.columns]
     parameters: dict[str, Any] = {"stages": sorted(home.keys() | set(own)), **_parameters(filters)}
     if filters:
         parameters["own"] = own
-    for filtered, stage_id, count in db.session.execute(_counts(spec.kind, _shape(filters)), parameters).all():
+    places = tuple(own_counts) if reader_id is not None else ()
+    if places:
+        parameters["person_id"] = reader_id
+    for filtered, stage_id, count in db.session.execute(_counts(spec.kind, _shape(filters), places), parameters).all():
+        if filtered == OWN:
+            found.own_counts[places[stage_id]] = count
+            continue
         if bool(filtered) == bool(filters) and stage_id in found.counts:
             found.counts[stage_id] = count
         if not filtered and stage_id in home:
@@ -295,19 +312,20 @@ def _count(found: Cards, spec: BoardSpec, every: Sequence[BoardView], board: Boa
 
 
 @lru_cache(maxsize=64)
-def _counts(kind: str, shape: tuple[bool, bool, bool]) -> Any:
+def _counts(kind: str, shape: tuple[bool, bool, bool], places: tuple[str, ...]) -> Any:
     stage_id = _record.c.stage_id
     all_of_them = (
         select(literal(0).label("filtered"), stage_id, func.count().label("n"))
         .where(stage_id.in_(bindparam("stages", expanding=True)))
         .group_by(stage_id)
     )
+    own = [select(literal(OWN), literal(n), own_counts[place].scalar_subquery()) for n, place in enumerate(places)]
     if not any(shape):
-        return all_of_them
+        return union_all(all_of_them, *own) if own else all_of_them
     spec = BOARDS[kind]
     matching = spec.join(select(literal(1), stage_id, func.count()).select_from(_record))
     matching = matching.where(stage_id.in_(bindparam("own", expanding=True)), *_conditions(spec, shape))
-    return union_all(all_of_them, matching.group_by(stage_id))
+    return union_all(all_of_them, matching.group_by(stage_id), *own)
 
 
 # Labels

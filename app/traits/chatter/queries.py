@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from markupsafe import Markup
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import lazyload
 
 from app.foundation.db import db
@@ -128,10 +128,14 @@ def thread_of(record: Record, *, before: int | None = None, public_only: bool = 
     return Thread(record, blocks, entries[0].id if has_more else None, before is None)
 
 
+WAITING = select(func.count(Mention.id)).where(
+    Mention.person_id == bindparam("person_id"), Mention.done_at.is_(None)
+)  # the number beside My work
+
+
 def count_waiting(person: Person) -> int:
     """How many mentions wait for `person`."""
-    waiting = select(func.count(Mention.id)).where(Mention.person_id == person.id, Mention.done_at.is_(None))
-    return db.session.scalar(waiting) or 0
+    return db.session.execute(WAITING, {"person_id": person.id}).scalar_one()
 
 
 def waiting_mentions(person: Person, *, limit: int = 50) -> list[tuple[Mention, Entry, Record, str]]:
