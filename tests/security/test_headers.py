@@ -1,6 +1,7 @@
 """HD1-HD6, IN6, SE3: what every answer carries, and from where it may be asked for."""
 
 import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from app import create_app
 from app.config import BadSettings
 from app.foundation.db import db
 from app.foundation.permissions import PUBLIC, needs
+from app.foundation.sessions import client_address
 from app.people.models import Person
 from tests.conftest import settings_for
 from tests.security.endpoints import address_of, all_endpoints
@@ -26,6 +28,22 @@ ALWAYS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+
+
+@pytest.fixture
+def another(fresh_database: str, tmp_path: Path) -> Iterator[Callable[..., Flask]]:
+    """One more application, with settings of its own."""
+    made: list[Flask] = []
+
+    def make(**changes: str) -> Flask:
+        made.append(create_app(settings_for(fresh_database, tmp_path / f"data{len(made)}", **changes)))
+        return made[-1]
+
+    yield make
+    for app in made:
+        with app.app_context():
+            db.session.remove()
+            db.engine.dispose()
 
 
 def must_be_safe(answer: object) -> str:
@@ -115,12 +133,12 @@ def test_HD6_the_page_for_a_failure_needs_no_database(fresh_app: Flask, monkeypa
     assert "Something broke on our side" in answer.text
 
 
-def test_HD6_production_refuses_debug(fresh_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_HD6_production_refuses_debug(another: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLASK_DEBUG", "1")
     with pytest.raises(BadSettings, match="FLASK_DEBUG"):
-        create_app(settings_for(fresh_database, tmp_path / "a", LOOPWRIGHT_ENV="production"))
+        another(LOOPWRIGHT_ENV="production")
     monkeypatch.delenv("FLASK_DEBUG")
-    create_app(settings_for(fresh_database, tmp_path / "b", LOOPWRIGHT_ENV="production"))
+    another(LOOPWRIGHT_ENV="production")
 
 
 def test_HD6_trace_is_not_answered(visitor: Visitor) -> None:
@@ -143,14 +161,9 @@ def test_IN6_this_machine_is_fine(visitor: Visitor, host: str) -> None:
     assert visitor.get("/login", headers={"Host": host}).status_code == 200
 
 
-def test_IN6_the_name_of_the_installation_is_fine(fresh_database: str, tmp_path: Path) -> None:
-    settings = settings_for(
-        fresh_database,
-        tmp_path / "data",
-        LOOPWRIGHT_BASE_URL="https://loop.woodhut.example",
-        LOOPWRIGHT_TRUSTED_PROXIES="1",
-    )
-    client = create_app(settings).test_client()
+def test_IN6_the_name_of_the_installation_is_fine(another: Callable[..., Flask]) -> None:
+    app = another(LOOPWRIGHT_BASE_URL="https://loop.woodhut.example", LOOPWRIGHT_TRUSTED_PROXIES="1")
+    client = app.test_client()
     proxied = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "loop.woodhut.example", "X-Forwarded-For": "192.0.2.1"}
     assert client.get("/login", headers=proxied).status_code == 200
     assert client.get("/login", headers={**proxied, "X-Forwarded-Host": "evil.example"}).status_code == 400
@@ -165,18 +178,17 @@ def test_SE3_plain_http_from_the_network_is_refused_with_words(visitor: Visitor)
     assert visitor.get("/healthz", headers={"Host": "192.168.1.20:8000"}).status_code == 200
 
 
-def test_SE3_the_switch_allows_it_with_a_banner(fresh_database: str, tmp_path: Path) -> None:
-    settings = settings_for(fresh_database, tmp_path / "data", LOOPWRIGHT_ALLOW_INSECURE_HTTP="1")
-    answer = create_app(settings).test_client().get("/login", headers={"Host": "192.168.1.20:8000"})
+def test_SE3_the_switch_allows_it_with_a_banner(another: Callable[..., Flask]) -> None:
+    answer = (
+        another(LOOPWRIGHT_ALLOW_INSECURE_HTTP="1").test_client().get("/login", headers={"Host": "192.168.1.20:8000"})
+    )
     assert answer.status_code == 200
     assert "This address is not encrypted" in answer.text
     assert answer.headers["Set-Cookie"].startswith("loopwright_session=")
 
 
-def test_AU4_only_counted_proxies_are_believed(fresh_database: str, tmp_path: Path) -> None:
-    from app.foundation.sessions import client_address
-
-    app = create_app(settings_for(fresh_database, tmp_path / "data", LOOPWRIGHT_TRUSTED_PROXIES="1"))
+def test_AU4_only_counted_proxies_are_believed(another: Callable[..., Flask]) -> None:
+    app = another(LOOPWRIGHT_TRUSTED_PROXIES="1")
     seen: list[str] = []
 
     @app.get("/who")
