@@ -56,5 +56,5 @@ def register(app: Flask) -> None:
         )
     )
     offer("alert", lazy("Raise ECO"), "plm.new", "eco.open", step="eco")
-    my_work("approvals", queries.to_sign, title=lazy("Wait for your signature"), step="eco", icon="sign", order=10)
+    my_work("approvals", queries.to_sign, title=lazy("Waiting for your signature"), step="eco", icon="sign", order=10)
     app.register_blueprint(routes.bp)

@@ -440,8 +440,8 @@ def test_P7_a_type_without_a_required_approver_warns(app, joe):
 
 def test_my_work_shows_what_waits_for_a_signature(app, eco, jose, joe):
     page = as_(app, jose).get("/").text
-    assert "Wait for your signature" in page
+    assert "Waiting for your signature" in page
     assert f'href="/ecos/{eco.number}"' in page
-    assert "Wait for your signature" not in as_(app, joe).get("/").text
+    assert "Waiting for your signature" not in as_(app, joe).get("/").text
     approve(eco, by=jose)
-    assert "Wait for your signature" not in as_(app, jose).get("/").text
+    assert "Waiting for your signature" not in as_(app, jose).get("/").text
