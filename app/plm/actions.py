@@ -127,6 +127,8 @@ def move_eco(record: Record, *, to: Stage, before: int | None, after: int | None
     if step is not None and (missing := missing_to_enter(case.eco, case.path, to, case.sheet)):
         if all(gate.person_id == by.id for gate in missing) and _could_approve(case, step, by):
             raise NeedsDialog(DIALOG, sign_context(case, step, by=by, before=before, after=after))
+        if _only_signatures(missing, by) and _is_asked(case, by) and _could_approve(case, step, by):
+            raise NeedsDialog(DIALOG, sign_context(case, step, by=by, moves=False))  # others have to sign as well
         raise _refused(case.eco, to, missing)
     if step is not None and step.applies_on_entry and case.eco.applied_at is None:
         raise NeedsDialog(
@@ -474,6 +476,14 @@ def _could_approve(case: Case, step: Step, by: Person) -> bool:
     """Whether a signature of `by` would open the gate; NotAllowed when they wrote what they would approve."""
     signing.must_be_able_to_approve(case, step if step.approver(by.id) else signing.gate_for(case, by), by=by)
     return True
+
+
+def _only_signatures(missing: Sequence[Missing], by: Person) -> bool:
+    return all(gate.person_id is not None for gate in missing) and any(gate.person_id == by.id for gate in missing)
+
+
+def _is_asked(case: Case, by: Person) -> bool:
+    return any(step.approver(by.id) for step in case.path.asked_in(case.eco.stage_id))
 
 
 def _enter(case: Case, to: Stage, *, before: int | None, after: int | None, by: Person) -> None:

@@ -33,8 +33,9 @@ def eco_by_number(number: str) -> Eco:
         select(Eco)
         .where(Eco.number == number)
         .options(
-            joinedload(Eco.type),
-            joinedload(Eco.product),
+            # without what they join themselves: SQLite would read those tables whole, for each change
+            joinedload(Eco.type).lazyload(EcoType.board),
+            joinedload(Eco.product).lazyload(Product.uom),
             joinedload(Eco.responsible).lazyload(Person.role_rows),
             joinedload(Eco.created_by).lazyload(Person.role_rows),
             joinedload(Eco.editors),
@@ -271,7 +272,7 @@ def waiting_for(person: Person) -> list[Waiting]:
                 Eco.cancelled_at.is_(None),
                 ~answered.where(Approval.stage_id == gate_id).exists(),
             )
-            .options(joinedload(Eco.product))
+            .options(joinedload(Eco.product).lazyload(Product.uom))
         ).unique()
         found += [Waiting(eco, stage.name, approver.kind) for eco in rows]
     return sorted(found, key=lambda waiting: (waiting.eco.entered_stage_at, waiting.eco.id))

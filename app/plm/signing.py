@@ -86,8 +86,8 @@ def open_case(eco_id: int, *, slots: bool = False, stages: bool = False) -> Case
         select(Eco)
         .where(Eco.id == eco_id)
         .options(
-            joinedload(Eco.type),
-            joinedload(Eco.product),
+            joinedload(Eco.type).lazyload(EcoType.board),
+            selectinload(Eco.product),
             joinedload(Eco.responsible),
             selectinload(Eco.approvals),
             selectinload(Eco.editors),

@@ -204,6 +204,22 @@ def test_A9_the_last_approver_gets_one_dialog_and_signs_and_applies_in_one(app, 
     assert (given.person_id, given.via) == (jose.id, "password")
 
 
+def test_A9_one_of_two_who_are_missing_is_asked_to_sign_without_moving(app, jose, joe):
+    julie = make_person("Julie")
+    kind = make_eco_type({"Approved": [(jose, ApproverKind.REQUIRED), (julie, ApproverKind.REQUIRED)]})
+    eco = make_eco(make_coat_rack(), kind, by=joe, stage="Review")
+    visitor = as_(app, jose)
+    answer = move(visitor, eco, "Approved", headers=HTMX)
+    assert answer.status_code == 422
+    assert f"Approve {eco.number}" in answer.text
+    assert "Others may still have to sign" in answer.text
+    assert 'name="stage"' not in answer.text
+    assert sign(visitor, eco, password=PASSWORD).status_code == 303
+    answer = move(visitor, fresh(eco), "Approved", headers=HTMX)
+    assert "Julie Andreson has not approved it." in answer.text
+    assert "Jose Mora has not" not in answer.text
+
+
 def test_A9_without_scripts_the_dialog_is_a_page(app, eco, jose):
     visitor = as_(app, jose)
     answer = move(visitor, eco, "Approved")
