@@ -31,6 +31,7 @@ from app.traits.board.actions import place
 from app.traits.board.models import Stage
 from app.traits.chatter.actions import log
 from app.traits.followers import follow
+from app.traits.impact import impact_of
 from app.traits.record import Record, record_url
 
 LONGEST = 4_000
@@ -322,7 +323,7 @@ def _say(
         zone=_zone_of(by),
         content_hash=sheet.content_hash,
         signed={
-            **(sheet.as_seen() if keep else {"hash": sheet.content_hash}),
+            **(sheet.as_seen() | {"impact": _impact(sheet)} if keep else {"hash": sheet.content_hash}),
             "own_work": by.id in eco.author_ids(),
         },
         via=proof.via,
@@ -334,6 +335,11 @@ def _say(
     db.session.flush()
     follow(eco, by)
     return approval
+
+
+def _impact(sheet: Sheet) -> list[list[Any]]:
+    """How much the rooms said is touched, at the moment of signing."""
+    return [[str(said.title), said.count] for part in sheet.parts for said in impact_of(part.revision)]
 
 
 def _void(eco: Eco, approvals: Iterable[Approval], reason: str) -> None:

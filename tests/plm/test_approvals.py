@@ -94,6 +94,7 @@ def test_S2_a_signature_shows_name_meaning_time_and_zone(eco, jose):
         "Jose Mora", "approval", "UTC", "password",
     )  # fmt: skip
     assert given.at.tzinfo is not None
+    assert dict(given.signed["impact"])["Open orders"] == 0  # who feels it is stored with it
 
 
 def test_S3_a_signature_is_bound_to_the_content_of_this_change(eco, jose, kind, joe):
