@@ -9,7 +9,7 @@ import binascii
 import hmac
 import secrets
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from flask import request
 from wtforms.csrf.core import CSRF
@@ -58,6 +58,17 @@ def is_own(url: str) -> bool:
     except ValueError:
         return False
     return (parts.scheme, parts.netloc) == (request.scheme, request.host)
+
+
+def safe_path(wanted: str | None) -> str | None:
+    """`wanted` if it is a path of ours; anything that a browser could read as another site is None."""
+    path = wanted or ""
+    plain = unquote(unquote(path))
+    if not path.startswith("/") or any(p.startswith(("//", "/\\")) for p in (path, plain)):
+        return None
+    if "\\" in plain or any(ord(c) < 0x21 or ord(c) == 0x7F for c in path) or len(path) > 400:
+        return None
+    return path
 
 
 def is_surely_own() -> bool:

@@ -105,9 +105,12 @@ def answer(
 
 def back() -> str:
     """The page this request came from if it is ours, else the start."""
-    parts = urlsplit(request.headers.get("Referer", ""))
+    try:
+        parts = urlsplit(request.headers.get("Referer", ""))
+    except ValueError:
+        return "/"
     if parts.scheme in ("http", "https") and csrf.is_own(f"{parts.scheme}://{parts.netloc}"):
-        return parts.path + (f"?{parts.query}" if parts.query else "")
+        return csrf.safe_path(parts.path + (f"?{parts.query}" if parts.query else "")) or "/"
     return "/"
 
 

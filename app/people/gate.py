@@ -2,7 +2,6 @@
 
 import logging
 from dataclasses import replace
-from urllib.parse import unquote
 
 from flask import Flask, Response, current_app, g, make_response, request, url_for
 from werkzeug.exceptions import Forbidden
@@ -39,17 +38,6 @@ def theme() -> str:
     """`light`, `dark`, or empty for what the system says; for `<html data-theme>`."""
     wanted = request.cookies.get("theme", "")
     return wanted if wanted in THEMES else ""
-
-
-def safe_next(wanted: str | None) -> str | None:
-    """`wanted` if it is a path of ours; anything that a browser could read as another site is None."""
-    path = wanted or ""
-    plain = unquote(unquote(path))
-    if not path.startswith("/") or any(p.startswith(("//", "/\\")) for p in (path, plain)):
-        return None
-    if "\\" in plain or any(ord(c) < 0x21 or ord(c) == 0x7F for c in path) or len(path) > 400:
-        return None
-    return path
 
 
 def _who() -> None:

@@ -7,6 +7,7 @@ from flask import Blueprint, Response, flash, make_response, redirect, render_te
 from flask.typing import ResponseReturnValue
 
 from app.foundation import one_time, parking, sessions
+from app.foundation.csrf import safe_path
 from app.foundation.db import transaction
 from app.foundation.error_pages import back
 from app.foundation.errors import NotFound, Refused
@@ -18,7 +19,7 @@ from app.foundation.sessions import Via, client_address, web_session
 from app.people import actions, first_admin
 from app.people.current import current_person, current_person_or_none
 from app.people.forms import AccountForm, FirstAdministratorForm, NewPasswordForm, SignInForm
-from app.people.gate import THEMES, safe_next
+from app.people.gate import THEMES
 from app.people.sign_in import sign_in
 from app.people.site import read_site
 
@@ -29,7 +30,7 @@ bp = Blueprint("people", __name__)
 @bp.get("/login")
 @needs(PUBLIC)
 def login() -> ResponseReturnValue:
-    return _sign_in_page(SignInForm(next=safe_next(request.args.get("next"))))
+    return _sign_in_page(SignInForm(next=safe_path(request.args.get("next"))))
 
 
 @bp.post("/login", endpoint="enter")
@@ -42,7 +43,7 @@ def enter() -> ResponseReturnValue:
         form.refuse(no.sentence)
         return _sign_in_page(form, no)
     sessions.start(person.id, Via.PASSWORD, stay=bool(form.stay.data))
-    return see_other(safe_next(form.next.data) or "/")
+    return see_other(safe_path(form.next.data) or "/")
 
 
 @bp.post("/logout")

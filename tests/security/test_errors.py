@@ -204,3 +204,22 @@ def test_IN7_the_same_key_twice_and_odd_keys(visitor: Visitor, ada: Person) -> N
     body = f"csrf_token={token}&zone=UTC&zone=Europe/Vienna&zone[]=x&[]=&=&zone[a][b]=1"
     answer = visitor.client.post("/account", data=body, content_type="application/x-www-form-urlencoded")
     assert answer.status_code in (303, 422)
+
+
+@pytest.mark.parametrize(
+    "junk",
+    ["http://[", "http://[::1", "\xff\xfe", "x" * 20_000, "%00", "é", "a=b; c", "//", "-1", "http://localhost//evil"],
+)
+def test_IN7_junk_in_a_header_is_never_our_error(visitor: Visitor, ada: Person, junk: str) -> None:
+    visitor.as_(ada)
+    names = (
+        "Referer Origin Accept-Language User-Agent X-Forwarded-For X-Request-Id HX-Request HX-Target HX-Current-URL "
+        "HX-Request-Type Sec-Fetch-Site If-None-Match If-Modified-Since Range Content-Type Accept Accept-Encoding"
+    )
+    token = visitor.token()
+    for name in names.split():
+        for path in ("/account", "/nowhere", "/login"):
+            assert visitor.get(path, headers={name: junk}).status_code < 500, (name, path)
+        answer = visitor.client.post("/theme", data={"csrf_token": token}, headers={name: junk})
+        assert answer.status_code < 500, name
+        assert "evil" not in (answer.location or ""), name

@@ -10,11 +10,11 @@ from flask import Flask
 from sqlalchemy import select
 
 from app.foundation.clock import moved, now
+from app.foundation.csrf import safe_path
 from app.foundation.db import db
 from app.foundation.errors import NotAllowed, Refused
 from app.foundation.limits import LimitRow, TooMany
 from app.people import passwords, queries
-from app.people.gate import safe_next
 from app.people.models import Person
 from app.people.sign_in import GUESSES, confirm
 from tests.factories import make_person
@@ -249,7 +249,7 @@ def test_IN5_no_way_to_another_site(visitor: Visitor, marc: Person, wanted: str)
 
 @pytest.mark.parametrize("wanted", ["/tickets/T-0001?view=list&q=a%20b", "/", "/boms/COAT-RACK"])
 def test_IN5_our_own_pages_are_fine(visitor: Visitor, marc: Person, wanted: str) -> None:
-    assert safe_next(wanted) == wanted
+    assert safe_path(wanted) == wanted
     assert visitor.sign_in(marc.email, next=wanted).location == wanted
 
 
