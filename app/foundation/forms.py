@@ -36,12 +36,12 @@ def one_line(text: Any) -> Any:
     return re.sub(r"\s+", " ", text) if isinstance(text, str) else text
 
 
-class Form(FlaskForm):
+class Form(FlaskForm):  # type: ignore[misc]  # flask_wtf has no stubs
     """Our base: `values()` is what the action takes, `op` makes a repeated send harmless."""
 
     op = HiddenField(default=lambda: str(uuid.uuid4()))
 
-    class Meta(FlaskForm.Meta):
+    class Meta(FlaskForm.Meta):  # type: ignore[misc]
         csrf_class = MaskedCSRF
 
         def bind_field(self, form: Any, unbound: Any, options: Any) -> Any:
