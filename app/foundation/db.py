@@ -5,6 +5,9 @@ write that read first never fails half way or loses an update. PostgreSQL gives 
 `lock()`. Order of locks: BoM slots by id, stages by id, records by id, number sequence, board version, audit head.
 """
 
+import sqlite3
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -32,6 +35,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase, ORMExecuteState, Session
 
 from app.foundation import clock
@@ -40,6 +44,7 @@ if TYPE_CHECKING:
     from app.people.models import Person
 
 MICRO = Decimal("0.000001")
+PATIENCE = 5.0  # seconds that a writer waits for others on SQLite
 LARGEST = Decimal("9000000000")  # keeps the stored integer inside 64 bits with room to add
 
 
@@ -124,12 +129,14 @@ class Transaction:
     location: str | None = None
     status: int = 303
     wait: bool = True
+    patience: float = PATIENCE
     notes: dict[str, Any] = field(default_factory=dict)
     after: list[Callable[[], None]] = field(default_factory=list)
 
 
 Hook = Callable[[Session, Transaction], None]
 _current: ContextVar[Transaction | None] = ContextVar("transaction", default=None)
+_turn = threading.Lock()
 _at_begin: list[Hook] = []
 _at_commit: list[tuple[int, Hook]] = []
 
@@ -139,8 +146,8 @@ def transaction(*, by: "Person | None", source: str = "web", wait: bool = True) 
     """Everything inside is committed together or not at all.
 
     `by` is the person who acts (None for the house itself), `source` says through which door (`web`, `cli`, `worker`,
-    `demo`, `import`). Actions never commit; whoever stands at the edge opens the transaction. Ends the deferred read the
-    request has done so far, so everything is read again under the write lock. `wait=False` gives up at once with an
+    `demo`, `import`). Actions never commit; whoever stands at the edge opens the transaction. Ends the deferred read
+    the request has done so far, so everything is read again under the write lock. `wait=False` gives up at once with an
     OperationalError when somebody else is writing: for things that may as well be written next time.
     """
     if _current.get() is not None:
@@ -151,10 +158,13 @@ def transaction(*, by: "Person | None", source: str = "web", wait: bool = True) 
     session.rollback()
     session.expire_all()
     tx = Transaction(session=session, by=by, source=source, at=clock.now(), wait=wait)
+    on_sqlite = dialect() == "sqlite"
+    if on_sqlite:
+        _queue(tx)
     token = _current.set(tx)
     try:
         session.connection()
-        if not wait and dialect() == "postgresql":
+        if not wait and not on_sqlite:
             session.execute(text("SET LOCAL lock_timeout = '50ms'"))
         for begin in _at_begin:
             begin(session, tx)
@@ -169,8 +179,21 @@ def transaction(*, by: "Person | None", source: str = "web", wait: bool = True) 
         raise
     finally:
         _current.reset(token)
+        if on_sqlite:
+            _turn.release()
     for after in tx.after:
         after()
+
+
+def _queue(tx: Transaction) -> None:
+    """Wait for this process's turn to write; what is left of the patience is for the other processes.
+
+    SQLite has no queue of its own: who waits asks again in ever longer pauses, and the lock lies idle in between.
+    """
+    began = time.monotonic()
+    if not _turn.acquire(timeout=PATIENCE if tx.wait else 0):
+        raise OperationalError("BEGIN IMMEDIATE", {}, sqlite3.OperationalError("database is locked"))
+    tx.patience = max(0.5, PATIENCE - (time.monotonic() - began)) if tx.wait else 0.0
 
 
 def current_transaction() -> Transaction:
@@ -248,7 +271,7 @@ def teach(engine: Engine) -> None:
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
-            "busy_timeout=5000",
+            f"busy_timeout={int(PATIENCE * 1000)}",
             "temp_store=MEMORY",
             "cache_size=-16000",
             "mmap_size=134217728",
@@ -260,14 +283,14 @@ def teach(engine: Engine) -> None:
         tx = _current.get()
         if tx is None:
             connection.exec_driver_sql("BEGIN")
-        elif tx.wait:
+        elif tx.patience > PATIENCE - 0.1:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         else:
-            connection.exec_driver_sql("PRAGMA busy_timeout=0")
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={int(tx.patience * 1000)}")
             try:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             finally:
-                connection.exec_driver_sql("PRAGMA busy_timeout=5000")
+                connection.exec_driver_sql(f"PRAGMA busy_timeout={int(PATIENCE * 1000)}")
 
 
 @event.listens_for(db.session, "before_flush")
