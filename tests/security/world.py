@@ -117,7 +117,7 @@ def build(app: Flask) -> World:
     names |= {
         "ticket_a": ticket_a.number, "ticket_b": ticket_b.number, "alert": alert.number, "eco": eco.number,
         "order": order.number, "team": care.slug, "rack": rack.ref, "unit_a": unit_a.serial, "unit_b": unit_b.serial,
-        "action": action.id, "work_order": work.number, "work": work_id,
+        "action": action.id, "stool": stool.ref, "work_order": work.number, "work": work_id,
         "record_a": ticket_a.id, "record_b": ticket_b.id,
     }  # fmt: skip
     _drafts(world, eco.id)
