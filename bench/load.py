@@ -7,10 +7,16 @@ import statistics
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
-Request = Callable[[random.Random], bytes]
+
+class Client(Protocol):
+    """Somebody who asks for one thing after the other."""
+
+    def ask(self, chance: random.Random) -> bytes: ...
+
+    def hear(self, status: int) -> None: ...
 
 
 @dataclass
@@ -21,9 +27,10 @@ class Result:
     times: list[float] = field(default_factory=list)
     seconds: float = 0.0
 
-    @property
-    def per_second(self) -> float:
-        return self.statuses[200] / self.seconds if self.seconds else 0.0
+    def add(self, other: "Result") -> None:
+        self.statuses.update(other.statuses)
+        self.times += other.times
+        self.seconds += other.seconds
 
     def percentile(self, share: float) -> float:
         ordered = sorted(self.times)
@@ -90,7 +97,7 @@ class Line:
         return int(head[9:12])
 
 
-def run(port: int, clients: list[Request], seconds: float, *, processes: int = 2, seed: int = 1) -> Result:
+def run(port: int, clients: list[Client], seconds: float, *, processes: int = 2, seed: int = 1) -> Result:
     """Every client asks again and again for `seconds`; spread over a few processes."""
     context = multiprocessing.get_context("fork")
     queue = context.Queue()
@@ -106,32 +113,33 @@ def run(port: int, clients: list[Request], seconds: float, *, processes: int = 2
     total = Result()
     for _ in workers:
         statuses, times = queue.get(timeout=seconds + 120)
-        total.statuses.update(statuses)
-        total.times.extend(times)
+        total.add(Result(statuses, times))
     total.seconds = time.perf_counter() - began
     for worker in workers:
         worker.join(10)
     return total
 
 
-def _share(port: int, clients: list[Request], seconds: float, seed: int, queue: "multiprocessing.Queue") -> None:
+def _share(port: int, clients: list[Client], seconds: float, seed: int, queue: "multiprocessing.Queue") -> None:
     until = time.perf_counter() + seconds
     results: list[tuple[Counter[int], list[float]]] = []
 
-    def client(make: Request, number: int) -> None:
+    def client(who: Client, number: int) -> None:
         chance = random.Random(seed + number)
         line = Line(port)
         statuses: Counter[int] = Counter()
         times: list[float] = []
         while time.perf_counter() < until:
-            request = make(chance)
+            request = who.ask(chance)
             began = time.perf_counter()
-            statuses[line.ask(request)] += 1
+            status = line.ask(request)
+            statuses[status] += 1
+            who.hear(status)
             times.append((time.perf_counter() - began) * 1000)
         line.close()
         results.append((statuses, times))
 
-    threads = [threading.Thread(target=client, args=(make, n)) for n, make in enumerate(clients)]
+    threads = [threading.Thread(target=client, args=(who, n)) for n, who in enumerate(clients)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -75,7 +75,7 @@ def _fill(cards: int) -> None:
             )
             for n in range(1, PEOPLE + 1)
         ]
-        customers = [Customer(name=f"Customer {n} & Sons") for n in range(1, 301)]
+        customers = [Customer(name=f"Customer {n} & Sons") for n in range(1, 61)]
         tags = [Tag(name=f"tag{n}", hue=n * 37 % 360) for n in range(1, 13)]
         team = Team(name="Bench", slug="bench", kind=TeamKind.HELPDESK, members=people)
         tx.session.add_all([*people, *customers, *tags, team])
