@@ -5,6 +5,8 @@ import subprocess
 import tomllib
 from pathlib import Path
 
+from flask import Flask
+
 ROOT = Path(__file__).resolve().parents[2]
 LOCKS = ("requirements.lock", "requirements-dev.lock")
 
@@ -48,3 +50,11 @@ def test_every_fact_of_the_loop_is_told() -> None:
     told = (ROOT / "docs" / "loop.md").read_text()
     assert facts
     assert [fact for fact in facts if f"`{fact}`" not in told] == []
+
+
+def test_every_screen_is_told(app: Flask) -> None:
+    """Whoever looks for a screen finds it in docs/screens.md by the first part of its address."""
+    told = (ROOT / "docs" / "screens.md").read_text()
+    silent = {"static", "<plural>", "boards"}  # files, parts of records, parts of boards
+    first = {rule.rule.split("/")[1] for rule in app.url_map.iter_rules() if "GET" in (rule.methods or ())}
+    assert sorted(part for part in first - silent if f"`/{part}" not in told) == []
