@@ -9,7 +9,7 @@ let words, Sortable
 let drag = null // {item, home, next} while a card is dragged, or lifted by the keyboard
 let lifted = false
 let focusAfter = null // id of what gets the focus after the next answer
-let droppedAt = 0
+let droppedAt = -QUIET_AFTER_DROP
 let ended = false
 const sent = new Map() // op -> the move that waits for its answer
 
@@ -375,6 +375,7 @@ function listen() {
   const on = (name, run) => document.addEventListener(name, run)
   on("keydown", onKey)
   document.getElementById("move").addEventListener("keydown", walkMenu)
+  on("pointerdown", () => { droppedAt = -QUIET_AFTER_DROP })
   board.addEventListener("click", event => {
     if (performance.now() - droppedAt < QUIET_AFTER_DROP) {
       event.preventDefault()

@@ -108,6 +108,11 @@ class Watched:
         )
 
 
+    def forget(self, *expected: str) -> None:
+        """Drop what the test provoked: every message with one of these words."""
+        self.errors = [error for error in self.errors if not any(word in error for word in expected)]
+
+
 @pytest.fixture
 def watched() -> Iterator[Watched]:
     """Console errors of this test's pages; a test that provokes one clears the list."""
