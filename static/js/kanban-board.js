@@ -11,6 +11,7 @@ let lifted = false
 let focusAfter = null // id of what gets the focus after the next answer
 let droppedAt = -QUIET_AFTER_DROP
 let ended = false
+let skipped = false // an answer was not drawn, the next poll makes up for it
 const sent = new Map() // op -> the move that waits for its answer
 
 if (board) start()
@@ -396,7 +397,7 @@ function listen() {
   on("htmx:config:request", event => {
     const context = event.detail.ctx
     if (!ofBoard(context)) return
-    if (isSync(context) && (drag || ended || document.hidden)) return event.preventDefault()
+    if (isSync(context) && (drag || sent.size || ended || document.hidden)) return event.preventDefault()
     const source = context.sourceElement
     if (source.matches(".more")) source.dataset.from = listOf(source.id.slice("more-".length)).children.length
     const body = context.request.body
@@ -406,7 +407,8 @@ function listen() {
     if (form) body.set("add", form.id.slice("quick-".length))
   })
   on("htmx:before:swap", event => {
-    if (drag && isSync(event.detail.ctx)) event.preventDefault()
+    const context = event.detail.ctx
+    if (isSync(context) ? drag || sent.size : overtaken(context)) event.preventDefault()
   })
   on("htmx:after:swap", event => { if (ofBoard(event.detail.ctx)) drawn(event.detail.ctx) })
   on("htmx:error", event => failed(event.detail.ctx))
@@ -420,8 +422,22 @@ function listen() {
   })
   on("htmx:finally:request", event => {
     const op = event.detail.ctx?.values?.op
-    if (op && !sent.get(op)?.failed) sent.delete(op)
+    if (!op || sent.get(op)?.failed) return
+    sent.delete(op)
+    if (!sent.size && skipped) {
+      skipped = false
+      htmx.trigger(document.body, "board-changed")
+    }
   })
+}
+
+// Quick fingers: an answer is not drawn over moves that were made after it and still wait for theirs.
+function overtaken(context) {
+  const op = context?.values?.op
+  if (!sent.has(op) || context.response.status !== 200) return false
+  const later = [...sent.keys()].at(-1) !== op
+  skipped ||= later
+  return later
 }
 
 function drawn(context) {
