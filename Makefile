@@ -4,7 +4,7 @@ BIN := .venv/bin
 PORT ?= 8000
 export PYTHONDONTWRITEBYTECODE ?= 1
 
-.PHONY: help run test quick check bench migration lock clean
+.PHONY: help run test quick check bench screenshots migration lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -18,7 +18,8 @@ test: ## every test: unit and HTTP on SQLite and PostgreSQL, then the browser
 	@sh tools/needs chromium postgresql
 	$(BIN)/pytest -q -n 2 --ignore=tests/browser --ignore=tests/faults --engine=both
 	$(BIN)/pytest -q --engine=both tests/faults
-	$(BIN)/pytest -q --engine=both tests/browser
+	$(BIN)/pytest -q --engine=postgresql tests/browser -k 'story or board'
+	$(BIN)/pytest -q --engine=sqlite tests/browser
 
 quick: ## the tests without browser, PostgreSQL and killed processes: for every save
 	@sh tools/environment test
@@ -37,6 +38,11 @@ bench: ## the benchmarks, as ratios in one run; writes bench/results.json
 	@sh tools/environment test
 	@sh tools/needs postgresql
 	$(BIN)/python -m bench
+
+screenshots: ## take the pictures of the README anew
+	@sh tools/environment test
+	@sh tools/needs chromium
+	LOOPWRIGHT_SCREENSHOTS=1 $(BIN)/pytest -q tests/browser/test_demo_pages.py -k picture
 
 migration: ## a new migration from the models: make migration m="Add the colour of a tag"
 	@test -n "$(m)" || { echo 'Say what it does: make migration m="Add the colour of a tag"'; exit 2; }
