@@ -9,6 +9,7 @@ def register(app: Flask) -> None:
         attachments,
         chatter,
         navigation,
+        patterns,
         record,  # noqa: F401
         routes,
     )
@@ -19,3 +20,5 @@ def register(app: Flask) -> None:
     attachments.register(app)
     app.register_blueprint(board_routes.bp)
     app.register_blueprint(routes.bp)
+    if not app.config["LOOPWRIGHT"].production:
+        app.register_blueprint(patterns.bp)
