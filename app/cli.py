@@ -10,12 +10,15 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 from flask import Flask
 
 from app import config
+
+if TYPE_CHECKING:
+    from app.people.models import Person
 
 EMPTY_HOSTS = frozenset({"0.0.0.0", "::", "[::]", ""})  # noqa: S104 - compared with, never listened on
 
@@ -186,19 +189,45 @@ def bom() -> None:
     "--map", "mapping", multiple=True, metavar="COLUMN=FIELD", help="What a column means, if its header is unusual."
 )
 @click.option("--name", "names", multiple=True, metavar="ROW=REF", help="The reference for a row that has none.")
+@click.option("--by", "email", metavar="EMAIL", help="Who imports; the first administrator when not given.")
 @click.option("--dry-run", is_flag=True, help="Say what would happen, write nothing.")
-def bom_import(file: Path, product: str, mapping: tuple[str, ...], names: tuple[str, ...], dry_run: bool) -> None:
+def bom_import(
+    file: Path, product: str, mapping: tuple[str, ...], names: tuple[str, ...], email: str | None, dry_run: bool
+) -> None:
     """Read a CSV into draft revisions; every problem with row and column, nothing written when a row is wrong."""
-    from app.bom.importing import import_file
+    from app.bom import importing
+    from app.foundation.db import transaction
+    from app.foundation.errors import Refused
+    from app.plm.actions import open_first_release
 
+    fields, references = dict(_pairs(mapping)), dict(_pairs(names))
+    report = importing.Report()
     with _application():
-        report = import_file(
-            file, product=product, mapping=dict(_pairs(mapping)), names=dict(_pairs(names)), dry_run=dry_run
-        )
-    for line in report.lines:
-        click.echo(line)
-    if not report.ok:
-        sys.exit(1)
+        sheet = importing.read_file(file, fields)
+        try:
+            person = _who(email)
+            with transaction(by=person, source="import"):
+                importing.import_sheet(
+                    sheet,
+                    product=product,
+                    names=references,
+                    open_change=lambda top: open_first_release(top, by=person),
+                    by=person,
+                    report=report,
+                )
+                if dry_run:
+                    raise importing.Wrong
+        except importing.Wrong:
+            pass
+        except Refused as no:
+            _give_up(no.sentence, code=1)
+        for line in report.lines:
+            click.echo(line)
+        if not report.ok:
+            click.echo(f"{len(report.problems)} problems. Nothing was written.", err=True)
+            sys.exit(1)
+        if dry_run:
+            click.echo("This was a dry run. Nothing was written.")
 
 
 @main.command(hidden=True)
@@ -232,6 +261,23 @@ def _application() -> Iterator[Flask]:
         finally:
             db.session.remove()
             db.engine.dispose()
+
+
+def _who(email: str | None) -> "Person":
+    """Who stands in the audit trail for what a command does."""
+    from app.foundation.errors import Refused
+    from app.people import queries
+
+    if email:
+        person = queries.person_by_email(email)
+        if person is None or not person.is_staff or not person.is_active:
+            raise Refused(f"Nobody who works here has the address {email}.")
+        return person
+    administrators = queries.administrators()
+    first = queries.person_by_id(administrators[0]) if administrators else None
+    if first is None:
+        raise Refused("There is no administrator yet: run `loopwright create-admin`, or say who imports with --by.")
+    return first
 
 
 def _pairs(given: tuple[str, ...]) -> Iterator[tuple[str, str]]:

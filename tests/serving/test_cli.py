@@ -105,6 +105,18 @@ def test_the_demo_leaves_people_alone(run: Run) -> None:
         assert len(result.output.strip().splitlines()) == 1
 
 
+def test_an_import_with_wrong_rows_ends_with_one(run: Run) -> None:
+    parts = str(Path(__file__).resolve().parents[1] / "data" / "rover_parts_list.csv")
+    nobody = run("bom", "import", parts, "--product", "ROVER")
+    assert nobody.exit_code == 1
+    assert "create-admin" in nobody.output
+    run("create-admin", "--name", "Ada Admin", "--email", "ada@example.com")
+    result = run("bom", "import", parts, "--product", "ROVER")
+    assert result.exit_code == 1
+    assert "row 21, column long name" in result.output
+    assert "Nothing was written" in result.output
+
+
 def test_a_port_that_is_taken_is_one_sentence(run: Run) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
