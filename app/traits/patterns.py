@@ -3,7 +3,7 @@
 from datetime import timedelta
 from types import SimpleNamespace
 
-from flask import Blueprint, render_template
+from flask import Blueprint, current_app, render_template
 from flask.typing import ResponseReturnValue
 from wtforms import BooleanField, DateField, PasswordField, SelectField, StringField, TextAreaField
 from wtforms.validators import InputRequired, Optional
@@ -74,10 +74,13 @@ def _board() -> dict[str, object]:
         add=2,
         href=lambda *_a, **_k: "#",
         under=lambda *_a, **_k: "#",
+        tail="",
+        home="#",
     )
     spec = SimpleNamespace(quick_add=True, add_hint=_("What went wrong?"))
     return {
         "kind": kind, "found": found, "columns": columns, "view": view, "spec": spec, "board": SimpleNamespace(id=1),
+        "sprite": current_app.jinja_env.globals["asset"]("img/icons.svg"),  # type: ignore[operator]
         "draw": drawer(kind, found, frozenset({4})), "may_write": True, "faces": faces, "me": current_person(),
         "people": [SimpleNamespace(name=f.name, colour=f.colour, initials=f.initials) for f in faces.values()],
     }  # fmt: skip

@@ -1,16 +1,17 @@
 """Drawing boards: the page of a kind, one column, and the answer to whoever changed something."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
-from flask import Response, g, make_response, render_template, request
+from flask import Response, current_app, g, make_response, render_template, request
 from flask.typing import ResponseReturnValue
+from markupsafe import Markup
 
 from app.foundation.errors import NotFound
 from app.foundation.htmx import partial
-from app.foundation.language import _
+from app.foundation.language import _, get_locale
 from app.foundation.permissions import can
 from app.people.current import current_person
 from app.traits.board import queries
@@ -51,7 +52,18 @@ def _draw_board(spec: BoardSpec, every: Sequence[BoardView], own: Sequence[Board
     shown = {c.id: view.shown(c) + 1 for c in drawn}
     found = queries.cards(spec, every, board, view.filters, shown, reader_id=current_person().id)
     g.nav_counts = by_step(found.open_by_kind) | found.own_counts
-    return render_template("board/board.html", own=own, total=view.total(found), **view.context(found))
+    return render_template(
+        "board/board.html", own=own, total=view.total(found), keys=_keys(str(get_locale())), **view.context(found)
+    )
+
+
+@lru_cache(maxsize=16)
+def _keys(locale: str) -> dict[str, Markup]:
+    """What never changes on a board, in the reader's language: the script's words, and the list of keys."""
+    return {
+        "words": Markup(render_template("board/_words.html")),  # noqa: S704 - drawn by an escaping template
+        "list": Markup(render_template("board/_keys.html")),  # noqa: S704 - drawn by an escaping template
+    }
 
 
 def _list_page(
@@ -113,6 +125,16 @@ class View:
         query = urlencode(kept + list(more.items()))
         return path + (f"?{query}" if query else "")
 
+    @cached_property
+    def tail(self) -> str:
+        """The filters of this view as the end of an address: empty, or from the question mark on."""
+        return self.under("")
+
+    @cached_property
+    def home(self) -> str:
+        """The address of this view itself."""
+        return self.href()
+
     def is_folded(self, column: Column) -> bool:
         return column.folded and column.id not in self.opened
 
@@ -135,6 +157,7 @@ class View:
             "faces": found.faces,
             "labels": found.labels,
             "pills": found.pills,
+            "sprite": current_app.jinja_env.globals["asset"]("img/icons.svg"),  # type: ignore[operator]
             "draw": drawer(self.spec.of, found, frozenset(moved)),
             "may_write": can(person, self.spec.rule),
             "me": person,

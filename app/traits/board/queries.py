@@ -28,7 +28,7 @@ from sqlalchemy import (
 
 from app.foundation.clock import now
 from app.foundation.db import db
-from app.foundation.language import _
+from app.foundation.language import _, get_locale
 from app.people.models import Person
 from app.traits.board.models import Board, BoardChange, Stage, StageRole
 from app.traits.board.registry import BOARDS, BoardSpec, Pill
@@ -202,7 +202,7 @@ def cards(
 
 def _fill(by_stage: dict[int, list[Card]], rows: Iterable[Any]) -> None:
     at = now()
-    ages: dict[int, str] = {}
+    words = _age_words(str(get_locale()))
     for id_, number, title, priority, entered, responsible_id, blocked, rank, stage_id, *about in rows:
         by_stage[stage_id].append(
             Card(
@@ -210,7 +210,7 @@ def _fill(by_stage: dict[int, list[Card]], rows: Iterable[Any]) -> None:
                 number,
                 title if len(title) <= TITLE else title[:TITLE] + "…",
                 priority,
-                ages.get(minutes := _step(at - entered)) or ages.setdefault(minutes, age(timedelta(minutes=minutes))),
+                _age(int((at - entered).total_seconds()) // 60, words),
                 responsible_id,
                 blocked,
                 " · ".join([part for part in about if part]),
@@ -512,20 +512,23 @@ def version_of(board_id: int) -> int | None:
 # Ages
 
 
-def _step(passed: timedelta) -> int:
-    """Minutes, as coarse as `age` shows them."""
-    minutes = int(passed.total_seconds()) // 60
-    return minutes if minutes < 60 else minutes // 60 * 60 if minutes < 24 * 60 else minutes // (24 * 60) * (24 * 60)
-
-
 def age(passed: timedelta) -> str:
     """How long a card has been where it is, in two or three characters: 5 min, 5 h, 3 d."""
-    minutes = int(passed.total_seconds()) // 60
+    return _age(int(passed.total_seconds()) // 60, _age_words(str(get_locale())))
+
+
+def _age(minutes: int, words: tuple[str, str, str]) -> str:
     if minutes < 60:
-        return str(_("%(n)s min", n=max(minutes, 0)))
+        return words[0].replace("#", str(max(minutes, 0)))
     if minutes < 24 * 60:
-        return str(_("%(n)s h", n=minutes // 60))
-    return str(_("%(n)s d", n=minutes // (24 * 60)))
+        return words[1].replace("#", str(minutes // 60))
+    return words[2].replace("#", str(minutes // (24 * 60)))
+
+
+@lru_cache(maxsize=16)
+def _age_words(locale: str) -> tuple[str, str, str]:
+    """Minutes, hours and days in the reader's language: a board asks for a hundred ages."""
+    return str(_("%(n)s min", n="#")), str(_("%(n)s h", n="#")), str(_("%(n)s d", n="#"))
 
 
 def ago(passed: timedelta) -> str:
