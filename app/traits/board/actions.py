@@ -5,7 +5,9 @@ its new neighbours; when a gap is used up that one stage is renumbered; the ends
 `WHERE stage_id = :from`, so a drag never makes a colleague's open edit form stale (the record's `version` stays).
 """
 
-from sqlalchemy import bindparam, func, insert, select, update
+from typing import Any
+
+from sqlalchemy import Select, Table, bindparam, func, insert, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
 
@@ -23,6 +25,23 @@ from app.traits.chatter.actions import log
 from app.traits.record import Record
 
 GAP = 65_536
+
+
+_record: Table = Record.__table__  # type: ignore[assignment]
+_board: Table = Board.__table__  # type: ignore[assignment]
+# Said once, so that they are not put together anew under the lock of every move.
+_AT_HOME = update(_record).where(_record.c.id == bindparam("card"), _record.c.stage_id == bindparam("home"))
+_RANK = _AT_HOME.values(rank=bindparam("new_rank"))
+_MOVE = _AT_HOME.values(
+    {name: bindparam(f"new_{name}") for name in ("rank", "stage_id", "entered_stage_at", "closed_at")}
+)
+_NEXT_VERSION = (
+    update(_board)
+    .where(_board.c.id == bindparam("board"))
+    .values(version=_board.c.version + bindparam("more"))
+    .returning(_board.c.version)
+)
+_CHANGED = insert(BoardChange.__table__)  # type: ignore[arg-type]
 
 
 def enter_board(record: Record, board: Board, *, by: Person | None, stage: Stage | None = None) -> None:
@@ -73,9 +92,9 @@ def place(record: Record, *, to: Stage, before: int | None, after: int | None, b
         changes = {"stage_id": (home.id, to.id)}
         if closed_at != record.closed_at:
             changes["closed_at"] = (record.closed_at, closed_at)
-    table = Record.__table__
-    statement = update(table).where(table.c.id == record.id, table.c.stage_id == home.id).values(**values)  # type: ignore[arg-type]
-    if not audited_dml(statement, "record", record.id, changes):
+    statement = _MOVE if entering else _RANK
+    names = {"card": record.id, "home": home.id} | {f"new_{name}": value for name, value in values.items()}
+    if not audited_dml(statement, "record", record.id, changes, parameters=names):
         raise Conflict(_("%(number)s was moved by somebody else.", number=record.number))
     for name, value in values.items():
         set_committed_value(record, name, value)
@@ -178,17 +197,9 @@ def _number_changes(session: Session, tx: Transaction) -> None:
     changes = tx.notes.pop("board changes", [])
     for board_id in sorted({change["board_id"] for change in changes}):
         own = [change for change in changes if change["board_id"] == board_id]
-        version = session.execute(
-            update(Board.__table__)  # type: ignore[arg-type]
-            .where(Board.__table__.c.id == board_id)
-            .values(version=Board.__table__.c.version + len(own))
-            .returning(Board.__table__.c.version)
-        ).scalar_one()
+        version = session.execute(_NEXT_VERSION, {"board": board_id, "more": len(own)}).scalar_one()
         first = version - len(own) + 1
-        session.execute(
-            insert(BoardChange.__table__),  # type: ignore[arg-type]
-            [{**change, "version": first + n, "at": tx.at} for n, change in enumerate(own)],
-        )
+        session.execute(_CHANGED, [{**change, "version": first + n, "at": tx.at} for n, change in enumerate(own)])
 
 
 def _lock_stages(*ids: int) -> None:
@@ -229,25 +240,33 @@ def _rank_between(record: Record, to: Stage, before: int | None, after: int | No
 
 
 def _neighbours(record: Record, to: Stage, before: int | None, after: int | None) -> tuple[int | None, int | None]:
-    """The ranks between which the card goes: (above, below)."""
-    others = (Record.stage_id == to.id, Record.id != record.id)
-    near = {
-        row.id: row.rank
-        for row in db.session.execute(
-            select(Record.id, Record.rank).where(Record.id.in_([i for i in (before, after) if i]), *others)
-        )
-    }
-    if before in near:
-        below = near[before]
-        above = db.session.scalar(select(func.max(Record.rank)).where(*others, Record.rank < below))
-        return above, below
-    if after in near:
-        above = near[after]
-        below = db.session.scalar(select(func.min(Record.rank)).where(*others, Record.rank > above))
-        return above, below
-    if to.is_closed:
-        return None, db.session.scalar(select(func.min(Record.rank)).where(*others))
-    return db.session.scalar(select(func.max(Record.rank)).where(*others)), None
+    """The ranks between which the card goes: (above, below). One statement, whichever of the neighbours is there."""
+    names = {"stage": to.id, "card": record.id, "before": before or 0, "after": after or 0}
+    below, above_it, above, below_it, first, last = db.session.execute(_NEAR, names).one()
+    if below is not None:
+        return above_it, below
+    if above is not None:
+        return above, below_it
+    return (None, first) if to.is_closed else (last, None)
+
+
+def _near() -> Select[Any]:
+    """Ranks in a stage: of `before`, above it, of `after`, below that, the first, the last; `card` left out."""
+    rank, others = _record.c.rank, (_record.c.stage_id == bindparam("stage"), _record.c.id != bindparam("card"))
+    before = select(rank).where(_record.c.id == bindparam("before"), *others).scalar_subquery()
+    after = select(rank).where(_record.c.id == bindparam("after"), *others).scalar_subquery()
+    least, most = select(func.min(rank)).where(*others), select(func.max(rank)).where(*others)
+    return select(
+        before,
+        most.where(rank < before).scalar_subquery(),
+        after,
+        least.where(rank > after).scalar_subquery(),
+        least.scalar_subquery(),
+        most.scalar_subquery(),
+    )
+
+
+_NEAR = _near()
 
 
 def _renumber(stage: Stage) -> None:
