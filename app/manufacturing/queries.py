@@ -182,7 +182,7 @@ def join_cards(statement: Select[Any]) -> Select[Any]:
 
 def amount_on_card() -> Any:
     """"25 ×" as SQL text; whole pieces only, the page tells the rest."""
-    pieces = type_coerce(ManufacturingOrder.__table__.c.quantity, BigInteger) / 1_000_000
+    pieces = type_coerce(ManufacturingOrder.__table__.c.quantity, BigInteger) // 1_000_000
     return cast(pieces, String) + " ×"
 
 
