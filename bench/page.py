@@ -127,12 +127,18 @@ def bare_app(html: str) -> Flask:
                 f'<p><span class="ref" id="n{id_}">{number}</span>{clip}</p>\n'
                 f'<footer>{stars}<span class="ref">{age}</span>{tags}{face}</footer>\n'
                 f'<button form="go" formaction="/tickets/{number}/move" aria-label="Move {number}">{dots}</button>\n'
-                f"</article></li>\n"
+                f"</article></li>"
             )
         pieces = []
         for n, stage in enumerate(stages):
             count = counts.get(stage, 0)
-            pieces += [parts[2 * n], f'<data value="{count}">{count}</data></h2>', parts[2 * n + 1], *drawn[stage]]
+            pieces += [
+                parts[2 * n],
+                f'<data value="{count}">{count}</data></h2>',
+                parts[2 * n + 1],
+                *drawn[stage],
+                "\n",
+            ]
         answer = Response(zstd.compress("".join([*pieces, tail]).encode(), 3), mimetype="text/html")
         answer.headers["Content-Encoding"] = "zstd"
         return answer
