@@ -24,7 +24,7 @@ PICTURES = Path(__file__).resolve().parents[2] / "docs" / "images"
 READERS = {
     "marc@woodhut.example": (
         "/", "/tickets", "/tickets?view=list", "/tickets/new", "{ticket}", "{ticket}/edit", "{ticket}/move",
-        "/alerts/new?from={ticket_number}", "/account",
+        "/alerts/new?from={ticket_number}", "/account", "/patterns",
     ),
     "julie@woodhut.example": ("/alerts", "{alert}", "{alert}/edit", "/alerts/new"),
     "joe@woodhut.example": (
