@@ -5,7 +5,7 @@ from decimal import Context, Decimal
 from fractions import Fraction
 from typing import NamedTuple
 
-from app.bom.content import Content, Line
+from app.bom.content import Content, Line, Operation
 from app.bom.explosion import UNITS, Cycle, Source, Unit, convert, find_cycle
 
 
@@ -36,9 +36,7 @@ def cost_of(
     Scrap counts, setup quantities do not: they depend on how many are ordered. What has a BoM costs what its BoM costs.
     A part without a price counts as nothing. Raises `Cycle` with the path.
     """
-    if (path := find_cycle(ref, source)) is not None:
-        raise Cycle(path)
-    return _Costing(source, prices, rates, uoms or {}, units).of(ref)
+    return Costing(source, prices, rates, uoms, units).of(ref)
 
 
 def taken(content: Content, line: Line, to: str, units: Mapping[str, Unit] = UNITS) -> Fraction:
@@ -48,19 +46,23 @@ def taken(content: Content, line: Line, to: str, units: Mapping[str, Unit] = UNI
     return gross if asked is None else asked
 
 
-class _Costing:
+class Costing:
+    """Answers for many products of one structure; what was worked out once is kept."""
+
     def __init__(
         self,
         source: Source,
         prices: Mapping[str, Decimal],
         rates: Mapping[str, Decimal],
-        uoms: Mapping[str, str],
-        units: Mapping[str, Unit],
+        uoms: Mapping[str, str] | None = None,
+        units: Mapping[str, Unit] = UNITS,
     ) -> None:
-        self.source, self.prices, self.rates, self.uoms, self.units = source, prices, rates, uoms, units
+        self.source, self.prices, self.rates, self.uoms, self.units = source, prices, rates, uoms or {}, units
         self.known: dict[str, tuple[Fraction, Fraction, Fraction, Fraction]] = {}
 
     def of(self, ref: str) -> Cost:
+        if ref not in self.known and (path := find_cycle(ref, self.source)) is not None:
+            raise Cycle(path)
         waiting = [ref]
         while waiting:
             top = waiting[-1]
@@ -72,6 +74,20 @@ class _Costing:
             self.known.setdefault(top, self._one(top, content))
             waiting.pop()
         return Cost(*(_decimal(value) for value in self.known[ref]))
+
+    def of_line(self, content: Content, line: Line) -> tuple[Decimal, Decimal]:
+        """What one unit of a line's component costs, in the line's unit, and what one of the product takes of it."""
+        whole = self.of(line.component)
+        child = self.source(line.component)
+        own_uom = child.uom if child else self.uoms.get(line.component, line.uom)
+        one = convert(Fraction(1), line.uom, own_uom, self.units)
+        each = (Fraction(1) if one is None else one) * Fraction(whole.total)
+        return _decimal(each), _decimal(each * taken(content, line, line.uom, self.units))
+
+    def of_operation(self, content: Content, operation: Operation) -> Decimal:
+        """What a step costs per one of the product."""
+        hours = Fraction(operation.minutes) / Fraction(content.output_quantity) / 60
+        return _decimal(hours * Fraction(self.rates.get(operation.work_centre, Decimal(0))))
 
     def _one(self, ref: str, content: Content | None) -> tuple[Fraction, Fraction, Fraction, Fraction]:
         if content is None:

@@ -3,6 +3,7 @@
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from urllib.parse import quote
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -74,6 +75,12 @@ class Bom(Base):
     def is_default(self) -> bool:
         return self.code == DEFAULT_CODE
 
+    @property
+    def url(self) -> str:
+        """The address of its page: the default slot is known by the product alone."""
+        ref = quote(self.product.ref, safe="")
+        return f"/boms/{ref}" if self.is_default else f"/boms/{ref}/{quote(self.code, safe='')}"
+
 
 class BomRevision(Base):
     """One numbered state of a BoM: editable while it is a draft, frozen for ever after."""
@@ -128,6 +135,10 @@ class BomRevision(Base):
     def label(self) -> str:
         """V1, V2, ... as people say it."""
         return f"V{self.number}"
+
+    @property
+    def url(self) -> str:
+        return f"{self.bom.url}/revisions/{self.number}"
 
     @property
     def is_draft(self) -> bool:

@@ -7,11 +7,13 @@ from decimal import Decimal
 from itertools import islice
 from typing import NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy.orm import joinedload
 
 from app.bom.content import Content, Document, Line, Operation
 from app.bom.explosion import FINE, PIECE, Unit
 from app.bom.models import (
+    DEFAULT_CODE,
     Activation,
     ActivationCancellation,
     Bom,
@@ -19,10 +21,14 @@ from app.bom.models import (
     BomLine,
     BomOperation,
     BomRevision,
+    RevisionRollup,
     RevisionState,
 )
 from app.catalog.models import Product, UnitOfMeasure, WorkCentre
 from app.foundation.db import db
+from app.foundation.errors import NotFound
+from app.foundation.language import _
+from app.traits.record import Record
 
 CHUNK = 500  # ids per statement; engines limit parameters
 
@@ -38,8 +44,25 @@ def load(revision_id: int) -> BomRevision:
     return db.session.scalars(select(BomRevision).where(BomRevision.id == revision_id)).unique().one()
 
 
-def contents(revision_ids: Iterable[int]) -> dict[int, Content]:
-    """What these revisions say, in a handful of statements whatever their number."""
+def load_for_page(revision_id: int) -> BomRevision:
+    """As `load`, read anew, with its change and the revision it was copied from."""
+    return (
+        db.session.scalars(
+            select(BomRevision)
+            .where(BomRevision.id == revision_id)
+            .options(joinedload(BomRevision.eco), joinedload(BomRevision.based_on))
+            .execution_options(populate_existing=True)
+        )
+        .unique()
+        .one()
+    )
+
+
+def contents(revision_ids: Iterable[int], *, known: Mapping[int, BomRevision] | None = None) -> dict[int, Content]:
+    """What these revisions say, in a handful of statements whatever their number.
+
+    `known` are revisions that were loaded a moment ago; their headers are not read again.
+    """
     result: dict[int, Content] = {}
     for ids in chunks(revision_ids):
         lines: dict[int, list[Line]] = {id_: [] for id_ in ids}
@@ -85,11 +108,19 @@ def contents(revision_ids: Iterable[int]) -> dict[int, Content]:
             .order_by(BomDocument.revision_id, BomDocument.name, BomDocument.id)
         ):
             documents[doc[0]].append(Document(*doc[1:]))
-        for id_, output, uom, kind in db.session.execute(
-            select(BomRevision.id, BomRevision.output_quantity, UnitOfMeasure.code, BomRevision.kind)
-            .join(UnitOfMeasure, UnitOfMeasure.id == BomRevision.uom_id)
-            .where(BomRevision.id.in_(ids))
-        ):
+        headers = [
+            (r.id, r.output_quantity, r.uom.code, r.kind) for id_ in ids if (r := (known or {}).get(id_)) is not None
+        ]
+        if len(headers) < len(ids):
+            headers = [
+                (row[0], row[1], row[2], row[3])
+                for row in db.session.execute(
+                    select(BomRevision.id, BomRevision.output_quantity, UnitOfMeasure.code, BomRevision.kind)
+                    .join(UnitOfMeasure, UnitOfMeasure.id == BomRevision.uom_id)
+                    .where(BomRevision.id.in_(ids))
+                )
+            ]
+        for id_, output, uom, kind in headers:
             result[id_] = Content(
                 output, uom, kind.value, tuple(lines[id_]), tuple(operations[id_]), tuple(documents[id_])
             )
@@ -275,3 +306,238 @@ def products_above(product_ids: Iterable[int]) -> list[int]:
         waiting = above - seen.keys() - given
         seen |= dict.fromkeys(sorted(waiting))
     return list(seen)
+
+
+# Pages --------------------------------------------------------------------------------------------------------------
+
+
+class Version(NamedTuple):
+    """A revision on the time line: when it was current, who brought it about, how many were built to it."""
+
+    revision: BomRevision
+    eco: Record | None
+    from_ts: datetime | None
+    to_ts: datetime | None
+    built: int
+
+
+class BomRow(NamedTuple):
+    """A BoM in a list."""
+
+    bom: Bom
+    current: BomRevision | None
+    rollup: RevisionRollup | None
+    drafts: int
+
+
+class ProductRow(NamedTuple):
+    """A product in a list."""
+
+    product: Product
+    bom: Bom | None
+    current: BomRevision | None
+    drafts: int
+
+
+def bom_of(ref: str, code: str = DEFAULT_CODE) -> Bom:
+    """The slot of a product; NotFound without one."""
+    found = (
+        db.session.scalars(
+            select(Bom).join(Product, Product.id == Bom.product_id).where(Product.ref == ref, Bom.code == code)
+        )
+        .unique()
+        .one_or_none()
+    )
+    if found is None:
+        raise NotFound(_("There is no bill of materials for %(ref)s.", ref=ref[:64]))
+    return found
+
+
+def revision_of(ref: str, number: int, code: str = DEFAULT_CODE) -> BomRevision:
+    """One revision with its change; NotFound without one."""
+    bom = bom_of(ref, code)
+    found = (
+        db.session.scalars(
+            select(BomRevision)
+            .where(BomRevision.bom_id == bom.id, BomRevision.number == number)
+            .options(joinedload(BomRevision.eco), joinedload(BomRevision.based_on))
+        )
+        .unique()
+        .one_or_none()
+    )
+    if found is None:
+        raise NotFound(_("There is no revision V%(number)s of %(ref)s.", number=number, ref=ref[:64]))
+    return found
+
+
+def versions(bom: Bom, built: Mapping[int, int]) -> list[Version]:
+    """Every revision of a slot, oldest first, with the time it was current. It ends where the next begins."""
+    found = db.session.scalars(
+        select(BomRevision)
+        .where(BomRevision.bom_id == bom.id)
+        .order_by(BomRevision.number)
+        .options(joinedload(BomRevision.eco))
+    ).unique()
+    starts = db.session.execute(
+        select(Activation.revision_id, Activation.from_ts)
+        .outerjoin(ActivationCancellation, ActivationCancellation.activation_id == Activation.id)
+        .where(Activation.bom_id == bom.id, ActivationCancellation.id.is_(None))
+        .order_by(Activation.from_ts, Activation.id)
+    ).all()
+    spans: dict[int, tuple[datetime | None, datetime | None]] = {}
+    for place, (revision_id, from_ts) in enumerate(starts):
+        spans[revision_id] = (from_ts, starts[place + 1][1] if place + 1 < len(starts) else None)
+    return [
+        Version(revision, revision.eco, from_ts, to_ts, built.get(revision.id, 0))
+        for revision in found
+        for from_ts, to_ts in [spans.get(revision.id, (None, None))]
+    ]
+
+
+def lines_of(revision: BomRevision) -> list[BomLine]:
+    return list(
+        db.session.scalars(
+            select(BomLine).where(BomLine.revision_id == revision.id).order_by(BomLine.position, BomLine.id)
+        ).unique()
+    )
+
+
+def operations_of(revision: BomRevision) -> list[BomOperation]:
+    return list(
+        db.session.scalars(
+            select(BomOperation)
+            .where(BomOperation.revision_id == revision.id)
+            .order_by(BomOperation.sequence, BomOperation.id)
+        ).unique()
+    )
+
+
+def line_of(revision: BomRevision, uid: str) -> BomLine:
+    """A line by its uid; NotFound without one."""
+    found = (
+        db.session.scalars(select(BomLine).where(BomLine.revision_id == revision.id, BomLine.uid == uid))
+        .unique()
+        .one_or_none()
+    )
+    if found is None:
+        raise NotFound(_("Somebody has removed this row."))
+    return found
+
+
+def operation_of(revision: BomRevision, uid: str) -> BomOperation:
+    """An operation by its uid; NotFound without one."""
+    found = (
+        db.session.scalars(select(BomOperation).where(BomOperation.revision_id == revision.id, BomOperation.uid == uid))
+        .unique()
+        .one_or_none()
+    )
+    if found is None:
+        raise NotFound(_("Somebody has removed this row."))
+    return found
+
+
+def labels(revision_ids: Iterable[int]) -> dict[int, str]:
+    """V1, V2, ... of many revisions."""
+    return {
+        row[0]: f"V{row[1]}"
+        for ids in chunks(revision_ids)
+        for row in db.session.execute(select(BomRevision.id, BomRevision.number).where(BomRevision.id.in_(ids)))
+    }
+
+
+def boms_of_product(product_id: int) -> list[Bom]:
+    return list(
+        db.session.scalars(select(Bom).where(Bom.product_id == product_id).order_by(Bom.sequence, Bom.id)).unique()
+    )
+
+
+def drafts_of_product(product_id: int) -> list[BomRevision]:
+    """Revisions that are not released yet, with their change."""
+    return list(
+        db.session.scalars(
+            select(BomRevision)
+            .join(Bom, Bom.id == BomRevision.bom_id)
+            .where(Bom.product_id == product_id, BomRevision.state == RevisionState.DRAFT)
+            .order_by(BomRevision.bom_id, BomRevision.number)
+            .options(joinedload(BomRevision.eco))
+        ).unique()
+    )
+
+
+def bom_rows(typed: str, *, offset: int, limit: int) -> tuple[list[BomRow], int]:
+    """A page of BoMs by product name, and how many there are."""
+    found = select(Bom).join(Product, Product.id == Bom.product_id)
+    for condition in _matches(typed):
+        found = found.where(condition)
+    count = db.session.scalar(select(func.count()).select_from(found.with_only_columns(Bom.id).subquery())) or 0
+    boms = list(
+        db.session.scalars(
+            found.order_by(func.lower(Product.name), Bom.sequence, Bom.id).offset(offset).limit(limit)
+        ).unique()
+    )
+    current, rollups = _current(boms)
+    drafts = _draft_counts(bom.id for bom in boms)
+    return [
+        BomRow(
+            bom,
+            current.get(bom.active_revision_id or 0),
+            rollups.get(bom.active_revision_id or 0),
+            drafts.get(bom.id, 0),
+        )
+        for bom in boms
+    ], count
+
+
+def product_rows(typed: str, *, offset: int, limit: int) -> tuple[list[ProductRow], int]:
+    """A page of products by name, and how many there are."""
+    found = select(Product).where(Product.archived_at.is_(None), *_matches(typed))
+    count = db.session.scalar(select(func.count()).select_from(found.with_only_columns(Product.id).subquery())) or 0
+    products = list(
+        db.session.scalars(found.order_by(func.lower(Product.name), Product.ref).offset(offset).limit(limit)).unique()
+    )
+    boms: dict[int, Bom] = {}
+    for bom in db.session.scalars(
+        select(Bom).where(Bom.product_id.in_([p.id for p in products])).order_by(Bom.sequence, Bom.id)
+    ).unique():
+        boms.setdefault(bom.product_id, bom)
+    current, _rollups = _current(boms.values())
+    drafts = _draft_counts(bom.id for bom in boms.values())
+    rows = []
+    for product in products:
+        bom_or_none = boms.get(product.id)
+        rows.append(
+            ProductRow(
+                product,
+                bom_or_none,
+                current.get(bom_or_none.active_revision_id or 0) if bom_or_none else None,
+                drafts.get(bom_or_none.id, 0) if bom_or_none else 0,
+            )
+        )
+    return rows, count
+
+
+def _current(boms: Iterable[Bom]) -> tuple[dict[int, BomRevision], dict[int, RevisionRollup]]:
+    ids = [bom.active_revision_id for bom in boms if bom.active_revision_id is not None]
+    revisions = db.session.scalars(select(BomRevision).where(BomRevision.id.in_(ids))).unique()
+    rollups = db.session.scalars(select(RevisionRollup).where(RevisionRollup.revision_id.in_(ids)))
+    return {r.id: r for r in revisions}, {r.revision_id: r for r in rollups}
+
+
+def _draft_counts(bom_ids: Iterable[int]) -> dict[int, int]:
+    rows = db.session.execute(
+        select(BomRevision.bom_id, func.count())
+        .where(BomRevision.bom_id.in_(list(bom_ids)), BomRevision.state == RevisionState.DRAFT)
+        .group_by(BomRevision.bom_id)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def _matches(typed: str) -> list[ColumnElement[bool]]:
+    """Every word is in the name or the reference."""
+    conditions = []
+    for word in typed.lower().split()[:8]:
+        like = "%" + word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+        conditions.append(
+            or_(func.lower(Product.name).like(like, escape="\\"), func.lower(Product.ref).like(like, escape="\\"))
+        )
+    return conditions

@@ -128,6 +128,23 @@ def built_counts(bom_id: int) -> dict[int, int]:
     return {revision_id: count for revision_id, count in rows if revision_id is not None}
 
 
+class Counts(NamedTuple):
+    built: int
+    sold: int
+
+
+def counts(product_id: int) -> Counts:
+    """How many of a product were built with a serial, and how many of these somebody has."""
+    built = db.session.scalar(select(func.count()).where(Unit.product_id == product_id)) or 0
+    sold = db.session.scalar(
+        select(func.count())
+        .select_from(UnitOwner)
+        .join(Unit, Unit.id == UnitOwner.unit_id)
+        .where(Unit.product_id == product_id, UnitOwner.to_at.is_(None))
+    )
+    return Counts(built, sold or 0)
+
+
 def next_serials(product: Product, pieces: int) -> list[str]:
     """The next free serials: two letters of the reference and a number, CR-0008 for COAT-RACK.
 

@@ -5,4 +5,7 @@ from flask import Flask
 
 def register(app: Flask) -> None:
     """The front door of this room."""
-    from app.catalog import models, reactions  # noqa: F401
+    from app.catalog import models, reactions, rules  # noqa: F401
+    from app.catalog.routes import bp
+
+    app.register_blueprint(bp)

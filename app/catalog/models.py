@@ -3,6 +3,7 @@
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from urllib.parse import quote
 
 from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -60,3 +61,7 @@ class Product(Base):
     archived_at: Mapped[datetime | None]
 
     uom: Mapped[UnitOfMeasure] = relationship(lazy="joined")
+
+    @property
+    def url(self) -> str:
+        return f"/products/{quote(self.ref, safe='')}"
