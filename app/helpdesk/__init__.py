@@ -32,7 +32,6 @@ def register(app: Flask) -> None:
             join=queries.join_for_cards,
             about=queries.CARD_ABOUT,
             search=queries.CARD_SEARCH,
-            pills=queries.card_pills,
             quick_add=actions.add_card,
             new=(lazy("New ticket"), "/tickets/new"),
             add_hint=lazy("What went wrong?"),

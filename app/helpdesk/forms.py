@@ -20,6 +20,7 @@ from app.helpdesk.models import Doubt, Ticket
 
 FASTEST, SLOWEST = 3, 24 * 3600  # seconds between drawing the public form and sending it
 PHOTOS = 5
+PRIORITIES = [(0, lazy("Low")), (1, lazy("Medium")), (2, lazy("High")), (3, lazy("Urgent"))]
 
 PRIORITIES = [(0, lazy("Low")), (1, lazy("Medium")), (2, lazy("High")), (3, lazy("Urgent"))]
 
@@ -46,17 +47,21 @@ class TicketForm(Form):
 
     version = IntegerField(widget=HiddenInput(), validators=[Optional()])
     title = StringField(lazy("Title"), [InputRequired(), Length(max=200)])
-    description = TextAreaField(lazy("What happened?"), [Length(max=20_000)])
-    customer_id = SelectField(lazy("Customer"), coerce=id_or_none, validate_choice=False)
-    contact_id = SelectField(lazy("Contact"), coerce=id_or_none, validate_choice=False)
-    sender_name = StringField(lazy("Name, when not in the list"), [Length(max=120)])
-    sender_email = StringField(lazy("Email, when not in the list"), [Length(max=254), must_be_address])
-    product_id = SelectField(lazy("Product"), coerce=id_or_none, validate_choice=False)
-    serial_text = StringField(lazy("Serial number"), [Length(max=60)])
-    team_id = SelectField(lazy("Team"), coerce=id_or_none, validate_choice=False)
-    responsible_id = SelectField(lazy("With"), coerce=id_or_none, validate_choice=False)
+    description = TextAreaField(lazy("What happened?"), default="", validators=[Length(max=20_000)])
+    customer_id = SelectField(lazy("Customer"), coerce=id_or_none, choices=[], validate_choice=False)
+    contact_id = SelectField(lazy("Contact"), coerce=id_or_none, choices=[], validate_choice=False)
+    sender_name = StringField(lazy("Name, when not in the list"), default="", validators=[Length(max=120)])
+    sender_email = StringField(
+        lazy("Email, when not in the list"), default="", validators=[Length(max=254), must_be_address]
+    )
+    product_id = SelectField(lazy("Product"), coerce=id_or_none, choices=[], validate_choice=False)
+    serial_text = StringField(lazy("Serial number"), default="", validators=[Length(max=60)])
+    team_id = SelectField(lazy("Team"), coerce=id_or_none, choices=[], validate_choice=False)
+    responsible_id = SelectField(lazy("With"), coerce=id_or_none, choices=[], validate_choice=False)
     priority = SelectField(lazy("Priority"), coerce=int, default=0, choices=PRIORITIES)
-    tags = StringField(lazy("Tags"), [Length(max=400)], description=lazy("Words, with commas between them."))
+    tags = StringField(
+        lazy("Tags"), default="", validators=[Length(max=400)], description=lazy("Words, with commas between them.")
+    )
 
     def offer(self, ticket: Ticket | None = None) -> "TicketForm":
         """Fill the lists; what the ticket has already stays in them."""
@@ -91,15 +96,16 @@ class PublicForm(Form):
         [InputRequired(lazy("Tell us what happened.")), Length(max=20_000)],
         description=lazy("What did you do, what did you expect?"),
     )
-    product_id = SelectField(lazy("Product"), coerce=id_or_none, validate_choice=False)
+    product_id = SelectField(lazy("Product"), coerce=id_or_none, choices=[], validate_choice=False)
     serial = StringField(
         lazy("Serial number"),
-        [Length(max=60)],
+        default="",
+        validators=[Length(max=60)],
         description=lazy("It stands on the label, if you can find it."),
         render_kw={"autocapitalize": "characters", "autocomplete": "off", "spellcheck": "false"},
     )
     photos = MultipleFileField(lazy("Photos"))
-    homepage = StringField(lazy("Leave this empty"))
+    homepage = StringField(lazy("Leave this empty"), default="")
     drawn = HiddenField(default=lambda: _signer().dumps(int(now().timestamp())))
 
     def offer(self) -> "PublicForm":

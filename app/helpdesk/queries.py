@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Select, func, or_, select
-from sqlalchemy.orm import joinedload, lazyload, selectinload
+from sqlalchemy import Select, String, bindparam, case, func, or_, select
+from sqlalchemy.orm import aliased, joinedload, lazyload, selectinload
 
 from app.bom.models import BomRevision
 from app.bom.units import Unit, UnitOwner
@@ -15,7 +15,6 @@ from app.foundation.language import _
 from app.helpdesk.models import Ticket
 from app.people.models import Customer, Person, Team, TeamKind
 from app.traits.board.models import Board
-from app.traits.board.registry import Pill
 from app.traits.chatter.actions import Addressee
 from app.traits.links.models import Link
 from app.traits.record import Record
@@ -23,23 +22,35 @@ from app.traits.record import Record
 
 def ticket_by_number(number: str) -> Ticket:
     """The ticket with everything its page and its edit form show."""
-    found = db.session.scalar(
-        select(Ticket)
-        .where(Ticket.number == number)
-        .options(
-            joinedload(Ticket.team),
-            joinedload(Ticket.customer),
-            joinedload(Ticket.contact).options(lazyload(Person.role_rows)),
-            joinedload(Ticket.responsible).options(lazyload(Person.role_rows)),
-            joinedload(Ticket.created_by).options(lazyload(Person.role_rows)),
-            joinedload(Ticket.product),
-            joinedload(Ticket.unit).options(joinedload(Unit.revision).options(lazyload("*"))),
-            selectinload(Ticket.tags),
+    return ticket_and_owner(number)[0]
+
+
+def ticket_and_owner(number: str) -> tuple[Ticket, Customer | None]:
+    """The ticket, and who has the piece with its serial now; one statement."""
+    buyer = aliased(Customer)
+    found = (
+        db.session.execute(
+            select(Ticket, buyer)
+            .outerjoin(UnitOwner, (UnitOwner.unit_id == Ticket.unit_id) & UnitOwner.to_at.is_(None))
+            .outerjoin(buyer, buyer.id == UnitOwner.customer_id)
+            .where(Ticket.number == number)
+            .options(
+                joinedload(Ticket.team),
+                joinedload(Ticket.customer),
+                joinedload(Ticket.contact).options(lazyload(Person.role_rows)),
+                joinedload(Ticket.responsible).options(lazyload(Person.role_rows)),
+                joinedload(Ticket.created_by).options(lazyload(Person.role_rows)),
+                joinedload(Ticket.product),
+                selectinload(Ticket.unit).options(joinedload(Unit.revision).options(lazyload("*"))),
+                selectinload(Ticket.tags),  # joined it would read every tag of every record on SQLite
+            )
         )
+        .unique()
+        .first()
     )
     if found is None:
         raise NotFound(_("There is no ticket %(number)s.", number=number))
-    return found
+    return found[0], found[1]
 
 
 def unit_with_serial(serial: str) -> Unit | None:
@@ -92,13 +103,6 @@ def join_for_cards(statement: Select[Any]) -> Select[Any]:
         .outerjoin(Customer, Customer.id == ticket.c.customer_id)
         .outerjoin(Product, Product.id == ticket.c.product_id)
     )
-
-
-def card_pills(ids: Sequence[int]) -> dict[int, list[Pill]]:
-    """Whether somebody should look at a ticket of the public form first."""
-    ticket = Ticket.__table__
-    doubtful = select(ticket.c.id).where(ticket.c.id.in_(ids), ticket.c.doubt.is_not(None))
-    return {found: [Pill(_("check"), "warn", "eye")] for found in db.session.scalars(doubtful)}
 
 
 def open_tickets_behind(record_id: int) -> Sequence[Ticket]:
@@ -176,7 +180,17 @@ NAMES = {
     "product_id": _names(Product.name, Product.id),
     "unit_id": _names(Unit.serial, Unit.id),
 }
-CARD_ABOUT = (func.coalesce(Customer.name, Ticket.__table__.c.sender_name), Product.name)
+_TO_CHECK = bindparam("to_check", callable_=lambda: str(_("to check")), type_=String())
+CARD_ABOUT = (
+    case(
+        (
+            Ticket.__table__.c.doubt.is_not(None),
+            bindparam("check", callable_=lambda: str(_("to check")), type_=String()),
+        )
+    ),
+    func.coalesce(Customer.name, Ticket.__table__.c.sender_name),
+    Product.name,
+)
 CARD_SEARCH = (Customer.name, Ticket.__table__.c.sender_name, Product.name, Ticket.__table__.c.serial_text)
 TEAM_OPEN = (Team.kind == TeamKind.HELPDESK, Team.archived_at.is_(None))
 STAFF_ACTIVE = (Person.is_staff.is_(True), Person.is_active.is_(True), Person.archived_at.is_(None))

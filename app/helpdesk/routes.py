@@ -56,12 +56,12 @@ def new() -> ResponseReturnValue:
 @bp.get("/tickets/<number>")
 @needs(STAFF)
 def show(number: str) -> ResponseReturnValue:
-    ticket = queries.ticket_by_number(number)
+    ticket, owner = queries.ticket_and_owner(number)
     return record_page(
         ticket,
         "helpdesk/show.html",
         ticket=ticket,
-        owner=queries.owner_of(ticket.unit) if ticket.unit else None,
+        owner=owner,
         doubt=doubt_words(ticket.doubt),
         told=prose(ticket.description) if ticket.channel is Channel.STAFF else "",
     )
@@ -84,7 +84,8 @@ def edit(number: str) -> ResponseReturnValue:
             ticket = queries.ticket_by_number(number)
             if isinstance(no, Conflict):
                 theirs = _differences(form.offer(ticket), ticket)
-                form.version.data = ticket.version
+                form.version.process_data(ticket.version)
+                form.version.raw_data = None
             form.refuse(no.sentence, no.field)
             status = no.status
     elif form.is_submitted():

@@ -33,7 +33,6 @@ def register(app: Flask) -> None:
             join=queries.join_for_cards,
             about=queries.CARD_ABOUT,
             search=queries.CARD_SEARCH,
-            pills=queries.card_pills,
             move=actions.move_alert,
             quick_add=actions.add_card,
             new=(lazy("New alert"), "/alerts/new"),

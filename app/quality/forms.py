@@ -15,6 +15,8 @@ from app.quality.models import ActionKind, Alert
 
 PRIORITIES = [(0, lazy("Low")), (1, lazy("Medium")), (2, lazy("High")), (3, lazy("Urgent"))]
 
+PRIORITIES = [(0, lazy("Low")), (1, lazy("Medium")), (2, lazy("High")), (3, lazy("Urgent"))]
+
 
 def id_or_none(typed: Any) -> int | None:
     """The id behind an option; the empty option is None."""
@@ -25,9 +27,9 @@ class RaiseForm(Form):
     """An alert because of another record: what that record knows is taken over, not typed again."""
 
     title = StringField(lazy("Title"), [InputRequired(), Length(max=200)])
-    team_id = SelectField(lazy("Team"), coerce=id_or_none, validate_choice=False)
-    responsible_id = SelectField(lazy("Responsible"), coerce=id_or_none, validate_choice=False)
-    description = TextAreaField(lazy("What is wrong"), [Length(max=20_000)])
+    team_id = SelectField(lazy("Team"), coerce=id_or_none, choices=[], validate_choice=False)
+    responsible_id = SelectField(lazy("Responsible"), coerce=id_or_none, choices=[], validate_choice=False)
+    description = TextAreaField(lazy("What is wrong"), default="", validators=[Length(max=20_000)])
 
     def offer(self, alert: Alert | None = None) -> "RaiseForm":
         """Fill the lists; what the alert has already stays in them."""
@@ -40,12 +42,14 @@ class AlertForm(RaiseForm):
     """A new alert that stands alone, and the edit form with its version."""
 
     version = IntegerField(widget=HiddenInput(), validators=[Optional()])
-    product_id = SelectField(lazy("Product"), coerce=id_or_none, validate_choice=False)
-    serial_text = StringField(lazy("Serial number"), [Length(max=60)])
-    customer_id = SelectField(lazy("Customer"), coerce=id_or_none, validate_choice=False)
-    root_cause_id = SelectField(lazy("Root cause"), coerce=id_or_none, validate_choice=False)
+    product_id = SelectField(lazy("Product"), coerce=id_or_none, choices=[], validate_choice=False)
+    serial_text = StringField(lazy("Serial number"), default="", validators=[Length(max=60)])
+    customer_id = SelectField(lazy("Customer"), coerce=id_or_none, choices=[], validate_choice=False)
+    root_cause_id = SelectField(lazy("Root cause"), coerce=id_or_none, choices=[], validate_choice=False)
     priority = SelectField(lazy("Priority"), coerce=int, default=0, choices=PRIORITIES)
-    tags = StringField(lazy("Tags"), [Length(max=400)], description=lazy("Words, with commas between them."))
+    tags = StringField(
+        lazy("Tags"), default="", validators=[Length(max=400)], description=lazy("Words, with commas between them.")
+    )
 
     def offer(self, alert: Alert | None = None) -> "AlertForm":
         super().offer(alert)
@@ -61,11 +65,10 @@ class AlertForm(RaiseForm):
 
 
 class RootCauseForm(Form):
-    root_cause_id = SelectField(lazy("Root cause"), coerce=id_or_none, validate_choice=False)
+    root_cause_id = SelectField(lazy("Root cause"), coerce=id_or_none, choices=[], validate_choice=False)
 
-    def offer(self, alert: Alert) -> "RootCauseForm":
-        causes = queries.root_causes(keep=alert.root_cause_id)
-        self.root_cause_id.choices = _options(((c.id, c.name) for c in causes), _("none"))
+    def offer(self, causes: Iterable[tuple[int, str]]) -> "RootCauseForm":
+        self.root_cause_id.choices = _options(causes, _("none"))
         return self
 
 
@@ -74,11 +77,11 @@ class AttachForm(Form):
 
 
 class ActionForm(Form):
-    """One action: the quick form under the list, and its edit form with the version."""
+    """One action with owner and day; its edit form carries the version."""
 
     version = IntegerField(widget=HiddenInput(), validators=[Optional()])
     text = StringField(lazy("Action"), [InputRequired(lazy("Write what is to be done.")), Length(max=400)])
-    owner_id = SelectField(lazy("Owner"), coerce=id_or_none, validate_choice=False)
+    owner_id = SelectField(lazy("Owner"), coerce=id_or_none, choices=[], validate_choice=False)
     due_on = DateField(lazy("Due"), [Optional()])
 
     def offer(self) -> "ActionForm":
@@ -86,7 +89,10 @@ class ActionForm(Form):
         return self
 
 
-class QuickActionForm(ActionForm):
+class QuickActionForm(Form):
+    """The field under a list of actions."""
+
+    text = StringField(lazy("Action"), [InputRequired(lazy("Write what is to be done.")), Length(max=400)])
     kind = SelectField(
         lazy("Kind"), coerce=ActionKind, choices=[(kind.value, kind.value) for kind in ActionKind], widget=HiddenInput()
     )

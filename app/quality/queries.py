@@ -1,11 +1,12 @@
 """What the quality pages show."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Select, case, func, or_, select
-from sqlalchemy.orm import joinedload, lazyload, selectinload
+from sqlalchemy import Select, String, bindparam, case, cast, false, func, literal, null, or_, select, union_all
+from sqlalchemy.orm import joinedload, lazyload
 
 from app.bom.units import Unit
 from app.catalog.models import Product
@@ -16,7 +17,6 @@ from app.foundation.language import _, day, zone
 from app.people.models import Customer, Person, Team, TeamKind
 from app.quality.models import ActionState, Alert, AlertAction, RootCause
 from app.traits.board.models import CLOSED_ROLES, Board, Stage
-from app.traits.board.registry import Pill
 from app.traits.links.models import Link
 from app.traits.record import KINDS, Record, may_see
 from app.traits.work import WorkItem
@@ -26,21 +26,25 @@ FOUND = 20
 
 
 def alert_by_number(number: str) -> Alert:
-    """The alert with everything its page and its edit form show."""
-    found = db.session.scalar(
-        select(Alert)
-        .where(Alert.number == number)
-        .options(
-            joinedload(Alert.team),
-            joinedload(Alert.customer),
-            joinedload(Alert.product),
-            joinedload(Alert.root_cause),
-            joinedload(Alert.unit).options(joinedload(Unit.revision).options(lazyload("*"))),
-            joinedload(Alert.responsible).options(lazyload(Person.role_rows)),
-            joinedload(Alert.created_by).options(lazyload(Person.role_rows)),
-            selectinload(Alert.tags),
-            selectinload(Alert.actions).joinedload(AlertAction.owner).options(lazyload(Person.role_rows)),
+    """The alert with everything its page and its edit form show; one statement."""
+    found = (
+        db.session.scalars(
+            select(Alert)
+            .where(Alert.number == number)
+            .options(
+                joinedload(Alert.team),
+                joinedload(Alert.customer),
+                joinedload(Alert.product),
+                joinedload(Alert.root_cause),
+                joinedload(Alert.unit).options(joinedload(Unit.revision).options(lazyload("*"))),
+                joinedload(Alert.responsible).options(lazyload(Person.role_rows)),
+                joinedload(Alert.created_by).options(lazyload(Person.role_rows)),
+                joinedload(Alert.tags),
+                joinedload(Alert.actions).joinedload(AlertAction.owner).options(lazyload(Person.role_rows)),
+            )
         )
+        .unique()
+        .one_or_none()
     )
     if found is None:
         raise NotFound(_("There is no alert %(number)s.", number=number))
@@ -101,18 +105,42 @@ def origin_named(number: str, person: Person) -> Record | None:
     return found
 
 
-def similar_alerts(alert: Alert) -> Sequence[Alert]:
-    """Same product or same root cause, the newest first."""
+@dataclass(frozen=True, slots=True)
+class Similar:
+    """Another alert about the same product or with the same root cause."""
+
+    number: str
+    title: str
+    stage: str
+
+
+def causes_and_similar(alert: Alert) -> tuple[list[tuple[int, str]], list[Similar]]:
+    """The pick list of root causes, and the newest similar alerts; one statement for both."""
+    causes = select(
+        literal(0).label("what"),
+        RootCause.id.label("id"),
+        RootCause.name.label("name"),
+        null().label("number"),
+        null().label("stage"),
+    ).where(or_(RootCause.archived_at.is_(None), RootCause.id == alert.root_cause_id))
     same = [
         column == value
         for column, value in ((Alert.product_id, alert.product_id), (Alert.root_cause_id, alert.root_cause_id))
         if value is not None
     ]
-    if not same:
-        return []
-    return db.session.scalars(
-        select(Alert).where(or_(*same), Alert.id != alert.id).order_by(Alert.id.desc()).limit(SIMILAR)
-    ).all()
+    newest = (
+        select(Alert.id, Alert.title, Alert.number, Stage.name.label("stage"))
+        .join(Stage, Stage.id == Alert.stage_id)
+        .where(or_(false(), *same), Alert.id != alert.id)
+        .order_by(Alert.id.desc())
+        .limit(SIMILAR)
+        .subquery()
+    )
+    alike = select(literal(1), newest.c.id, newest.c.title, newest.c.number, newest.c.stage)
+    rows = db.session.execute(union_all(causes, alike)).all()
+    picks = sorted(((row.id, row.name) for row in rows if row.what == 0), key=lambda pick: str(pick[1]).casefold())
+    similar = sorted((row for row in rows if row.what == 1), key=lambda row: -row.id)
+    return picks, [Similar(row.number, row.name, row.stage) for row in similar]
 
 
 def open_alerts(typed: str, product_id: int | None) -> Sequence[Alert]:
@@ -164,19 +192,14 @@ def join_for_cards(statement: Select[Any]) -> Select[Any]:
     return statement.outerjoin(alert, alert.c.id == Record.id).outerjoin(Product, Product.id == alert.c.product_id)
 
 
-def card_pills(ids: Sequence[int]) -> dict[int, list[Pill]]:
-    """How far the actions of an alert are."""
-    action = AlertAction.__table__
-    settled = func.sum(case((action.c.state.in_([state for state in ActionState if state.is_settled]), 1), else_=0))
-    rows = db.session.execute(
-        select(action.c.alert_id, func.count(), settled).where(action.c.alert_id.in_(ids)).group_by(action.c.alert_id)
-    )
-    return {
-        alert_id: [
-            Pill(_("%(done)s of %(count)s verified", done=done, count=count), "ok" if done == count else "", "check")
-        ]
-        for alert_id, count, done in rows
-    }
+def _progress() -> Any:
+    """ "verified 1/3" on a card, as SQL: how many of its actions are settled; NULL without any."""
+    alert, action = Alert.__table__, AlertAction.__table__
+    mine = select(func.count()).select_from(action).where(action.c.alert_id == alert.c.id).correlate(alert)
+    settled = mine.where(action.c.state.in_([state for state in ActionState if state.is_settled]))
+    word = bindparam("verified", callable_=lambda: str(_("verified")), type_=String())
+    count = mine.scalar_subquery()
+    return case((count > 0, word + " " + cast(settled.scalar_subquery(), String) + "/" + cast(count, String)))
 
 
 def names_of_causes(ids: set[int]) -> dict[int, str]:
@@ -222,7 +245,7 @@ def root_causes(keep: int | None = None) -> Sequence[RootCause]:
     return db.session.scalars(statement.order_by(RootCause.name)).all()
 
 
-CARD_ABOUT = (Product.name,)
+CARD_ABOUT = (Product.name, _progress())
 CARD_SEARCH = (Product.name, Alert.__table__.c.serial_text)
 TEAM_OPEN = (Team.kind == TeamKind.QUALITY, Team.archived_at.is_(None))
 STAFF_ACTIVE = (Person.is_staff.is_(True), Person.is_active.is_(True), Person.archived_at.is_(None))

@@ -125,7 +125,8 @@ def edit(number: str) -> ResponseReturnValue:
             alert = queries.alert_by_number(number)
             if isinstance(no, Conflict):
                 theirs = _differences(form.offer(alert), _typed(alert))
-                form.version.data = alert.version
+                form.version.process_data(alert.version)
+                form.version.raw_data = None
             form.refuse(no.sentence, no.field)
             status = no.status
     elif form.is_submitted():
@@ -148,10 +149,11 @@ def root_cause(number: str) -> ResponseReturnValue:
         tx.location = record_url(alert)
         actions.set_root_cause(alert, form.root_cause_id.data, by=current_person())
     alert = queries.alert_by_number(number)
-    context = {"alert": alert, "cause_form": RootCauseForm(formdata=None, obj=alert).offer(alert)}
+    causes, similar = queries.causes_and_similar(alert)
+    context = {"alert": alert, "cause_form": RootCauseForm(formdata=None, obj=alert).offer(causes)}
     return fragments(
         partial("#root-cause", render_template("quality/_root_cause.html", **context)),
-        partial("#similar", render_template("quality/_similar.html", similar=queries.similar_alerts(alert))),
+        partial("#similar", render_template("quality/_similar.html", similar=similar)),
         instead=record_url(alert),
     )
 
@@ -166,8 +168,7 @@ def add_action(number: str) -> ResponseReturnValue:
         try:
             with transaction(by=current_person()) as tx:
                 tx.location = _tab_url(alert, tab)
-                typed = form.values()
-                actions.add_action(alert, typed.pop("kind"), typed.pop("text"), **typed, by=current_person())
+                actions.add_action(alert, tab, form.text.data or "", by=current_person())
             return _actions(queries.alert_by_number(number), tab)
         except (NotAllowed, NotFound):
             raise
@@ -176,6 +177,34 @@ def add_action(number: str) -> ResponseReturnValue:
             form.refuse(no.sentence, no.field)
             status = no.status
     return _actions(alert, tab, form, status)
+
+
+@bp.route("/alerts/<number>/actions/new", methods=["GET", "POST"])
+@needs("alert.write")
+def new_action(number: str) -> ResponseReturnValue:
+    """With owner and day at once."""
+    alert = queries.alert_by_number(number)
+    kind = _tab(request.args.get("kind"))
+    form, status, back = ActionForm(), 200, _tab_url(alert, kind)
+    if form.validate_on_submit():
+        try:
+            with transaction(by=current_person()) as tx:
+                tx.location = back
+                values = form.values()
+                actions.add_action(alert, kind, values.pop("text"), **values, by=current_person())
+            return see_other(back)
+        except (NotAllowed, NotFound):
+            raise
+        except Refused as no:
+            form.refuse(no.sentence, no.field)
+            status = no.status
+    elif form.is_submitted():
+        status = 422
+    url = url_for(".new_action", number=number, kind=kind.value)
+    title = _("New corrective action") if kind is ActionKind.CORRECTIVE else _("New preventive action")
+    return render_template(
+        "quality/action.html", form=form.offer(), alert=alert, back=back, url=url, title=title
+    ), status
 
 
 @bp.route("/alerts/<number>/actions/<int:action_id>", methods=["GET", "POST"])
@@ -196,7 +225,8 @@ def edit_action(number: str, action_id: int) -> ResponseReturnValue:
             raise
         except Refused as no:
             if isinstance(no, Conflict):
-                form.version.data = queries.action_of(queries.alert_by_number(number), action_id).version
+                form.version.process_data(queries.action_of(queries.alert_by_number(number), action_id).version)
+                form.version.raw_data = None
             form.refuse(no.sentence, no.field)
             status = no.status
     elif form.is_submitted():
@@ -206,6 +236,7 @@ def edit_action(number: str, action_id: int) -> ResponseReturnValue:
         form=form.offer(),
         alert=alert,
         back=back,
+        title=_("Edit action"),
         url=url_for(".edit_action", number=number, action_id=action_id),
     )
     return page, status
@@ -239,12 +270,13 @@ TAKEN_OVER = frozenset({"product_id", "serial_text", "customer_id", "priority"})
 
 def _page(alert: Alert, tab: ActionKind | None = None, form: QuickActionForm | None = None) -> ResponseReturnValue:
     tab = tab or _tab(request.args.get("tab"))
+    causes, similar = queries.causes_and_similar(alert)
     return record_page(
         alert,
         "quality/show.html",
         alert=alert,
-        cause_form=RootCauseForm(formdata=None, obj=alert).offer(alert),
-        similar=queries.similar_alerts(alert),
+        cause_form=RootCauseForm(formdata=None, obj=alert).offer(causes),
+        similar=similar,
         told=prose(alert.description),
         **_tab_context(alert, tab, form),
     )
@@ -270,7 +302,7 @@ def _tab_context(alert: Alert, tab: ActionKind, form: QuickActionForm | None) ->
         "tab": tab,
         "shown": [action for action in alert.actions if action.kind == tab],
         "counts": {kind: sum(action.kind == kind for action in alert.actions) for kind in ActionKind},
-        "form": form.offer(),
+        "form": form,
         "today": now().astimezone(zone()).date(),
     }
 

@@ -95,12 +95,12 @@ def test_similar_problems_share_product_or_cause() -> None:
     two = make_alert("Two", product_id=rack.id)
     three = make_alert("Three", root_cause_id=cause.id)
     make_alert("Unlike")
-    assert [a.number for a in queries.similar_alerts(one)] == [two.number]
-    assert [a.number for a in queries.similar_alerts(three)] == []
+    assert [a.number for a in queries.causes_and_similar(one)[1]] == [two.number]
+    assert [a.number for a in queries.causes_and_similar(three)[1]] == []
     with transaction(by=None):
         two.root_cause_id = cause.id
-    assert {a.number for a in queries.similar_alerts(two)} == {one.number, three.number}
-    assert list(queries.similar_alerts(make_alert("Nothing known"))) == []
+    assert {a.number for a in queries.causes_and_similar(two)[1]} == {one.number, three.number}
+    assert queries.causes_and_similar(make_alert("Nothing known")) == ([(cause.id, cause.name)], [])
 
 
 def test_the_root_cause_comes_from_the_list() -> None:
