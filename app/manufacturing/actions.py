@@ -18,7 +18,6 @@ from app.foundation.errors import Conflict, Refused
 from app.foundation.events import publish
 from app.foundation.language import _
 from app.foundation.loop import OrderConfirmed, UnitBuilt
-from app.foundation.numbering import next_number
 from app.foundation.permissions import authorize
 from app.manufacturing import queries
 from app.manufacturing.models import ManufacturingOrder, OrderComponent, WorkOrder, WorkState
@@ -65,7 +64,6 @@ def plan_order(
     authorize(by, "order.write")
     _must_be_sensible(quantity)
     order = ManufacturingOrder(
-        number=next_number("order"),
         title=title or product.name,
         product=product,
         quantity=quantity,

@@ -146,15 +146,15 @@ def _names(rows: Iterable[audit.Seen]) -> dict[str, dict[int, str]]:
 def _people(ids: set[int]) -> dict[int, str]:
     if not ids:
         return {}
-    return dict(db.session.execute(select(Person.id, Person.name).where(Person.id.in_(ids))).tuples().all())
+    return {row[0]: row[1] for row in db.session.execute(select(Person.id, Person.name).where(Person.id.in_(ids)))}
 
 
 def _stages(ids: set[int]) -> dict[int, str]:
-    return dict(db.session.execute(select(Stage.id, Stage.name).where(Stage.id.in_(ids))).tuples().all())
+    return {row[0]: row[1] for row in db.session.execute(select(Stage.id, Stage.name).where(Stage.id.in_(ids)))}
 
 
 def _tags(ids: set[int]) -> dict[int, str]:
-    return dict(db.session.execute(select(Tag.id, Tag.name).where(Tag.id.in_(ids))).tuples().all())
+    return {row[0]: row[1] for row in db.session.execute(select(Tag.id, Tag.name).where(Tag.id.in_(ids)))}
 
 
 names_of("stage_id", _stages)

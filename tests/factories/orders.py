@@ -3,14 +3,15 @@
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from app.catalog.models import Product, Tracking
+from sqlalchemy.exc import NoResultFound
+
+from app.catalog.models import Product
 from app.foundation import clock
 from app.foundation.db import db, transaction
 from app.manufacturing import actions
 from app.manufacturing.models import ManufacturingOrder
 from app.manufacturing.queries import orders_board
 from app.people.models import Person
-from sqlalchemy.exc import NoResultFound
 
 __all__ = ["make_order", "make_orders_board"]
 

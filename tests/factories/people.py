@@ -56,9 +56,13 @@ def make_customer(name: str = "Abigail Peterson", **columns: Any) -> Person:
     return person
 
 
-def make_team(name: str = "Customer Care", *, kind: TeamKind = TeamKind.HELPDESK, members: tuple[Person, ...] = ()) -> Team:
+def make_team(
+    name: str = "Customer Care", *, kind: TeamKind = TeamKind.HELPDESK, members: tuple[Person, ...] = ()
+) -> Team:
     """A team without a board; the rooms' factories make teams with one."""
     with transaction(by=None, source="test") as tx:
-        team = Team(name=name, slug=f"{name.lower().replace(' ', '-')}-{next(_serial)}", kind=kind, members=list(members))
+        team = Team(
+            name=name, slug=f"{name.lower().replace(' ', '-')}-{next(_serial)}", kind=kind, members=list(members)
+        )
         tx.session.add(team)
     return team

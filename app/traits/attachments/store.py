@@ -40,7 +40,7 @@ def put(content: bytes, thumbnail: bytes) -> str:
 def path(sha256: str) -> Path:
     """Where a content lies. What comes out of the database is checked again: only a hash makes a path."""
     if not _HASH.fullmatch(sha256):
-        current_app.logger.error("a stored file has a name that is no hash", extra={"name": sha256[:80]})
+        current_app.logger.error("a stored file has a name that is no hash", extra={"stored_name": sha256[:80]})
         raise NotFound("")
     return folder() / sha256[:2] / sha256
 
