@@ -42,6 +42,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.browser)
+            # a browser that is closed in the middle of a file leaves it to the collector: nothing the test is about
+            item.add_marker(
+                pytest.mark.filterwarnings(
+                    "ignore:Exception ignored in.*FileIO:pytest.PytestUnraisableExceptionWarning"
+                )
+            )
 
 
 @pytest.fixture(scope="session")
@@ -106,7 +112,6 @@ class Watched:
                 self.errors.append(f"console: {message.text}") if message.type in ("error", "warning") else None
             ),
         )
-
 
     def forget(self, *expected: str) -> None:
         """Drop what the test provoked: every message with one of these words."""
