@@ -35,9 +35,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """One PostgreSQL server for all workers of a parallel run."""
     parallel = getattr(config.option, "numprocesses", None)
-    if parallel and not hasattr(config, "workerinput") and config.option.engine != "sqlite":
-        if "LOOPWRIGHT_TEST_POSTGRES" not in os.environ:
-            os.environ["LOOPWRIGHT_TEST_POSTGRES"] = _server.enter_context(private_cluster())
+    controls = parallel and not hasattr(config, "workerinput")
+    if controls and config.option.engine != "sqlite" and "LOOPWRIGHT_TEST_POSTGRES" not in os.environ:
+        os.environ["LOOPWRIGHT_TEST_POSTGRES"] = _server.enter_context(private_cluster())
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

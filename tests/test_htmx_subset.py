@@ -9,7 +9,8 @@ from pathlib import Path
 TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
 ALLOWED = {
     "hx-get", "hx-post", "hx-put", "hx-patch", "hx-delete", "hx-target", "hx-swap", "hx-select", "hx-trigger",
-    "hx-vals", "hx-include", "hx-headers:inherited", "hx-confirm", "hx-indicator", "hx-disable", "hx-sync", "hx-push-url",
+    "hx-vals",
+    "hx-include", "hx-headers:inherited", "hx-confirm", "hx-indicator", "hx-disable", "hx-sync", "hx-push-url",
     "hx-encoding", "hx-partial", "hx-morph-skip", "hx-morph-skip-children", "hx-config",
 }  # fmt: skip
 SWAPS = {"innerHTML", "outerHTML", "beforeend", "delete", "none", "outerMorph", "innerMorph"}

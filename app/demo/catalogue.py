@@ -120,7 +120,12 @@ RECIPES = (  # deepest first; the hall set is four levels deep
     ),
     Recipe(
         "STEP-STOOL",
-        (("OAK-BOARD", "0.24", "m2"), ("ASH-STRIP", "1.6", "m"), ("SCREW-430", "12", "unit"), ("CARTON-M", "1", "unit")),
+        (
+            ("OAK-BOARD", "0.24", "m2"),
+            ("ASH-STRIP", "1.6", "m"),
+            ("SCREW-430", "12", "unit"),
+            ("CARTON-M", "1", "unit"),
+        ),
         (("Cut parts", "SAW", "9"), ("Assemble", "ASM", "14"), ("Oil", "FINISH", "6")),
     ),
     Recipe(
@@ -133,7 +138,12 @@ RECIPES = (  # deepest first; the hall set is four levels deep
             ("SCREW-430", "16", "unit"),
             ("CARTON-M", "1", "unit"),
         ),
-        (("Cut legs", "SAW", "10"), ("Assemble frame", "ASM", "18"), ("Fit drawer", "ASM", "7"), ("Oil", "FINISH", "8")),
+        (
+            ("Cut legs", "SAW", "10"),
+            ("Assemble frame", "ASM", "18"),
+            ("Fit drawer", "ASM", "7"),
+            ("Oil", "FINISH", "8"),
+        ),
     ),
     Recipe(
         "HALL-BENCH",
@@ -162,7 +172,12 @@ RECIPES = (  # deepest first; the hall set is four levels deep
             ("OIL-HW", "80", "ml"),
             ("CARTON-L", "1", "unit"),
         ),
-        (("Turn spindles", "LATHE", "38"), ("Drill seat", "DRILL", "12"), ("Assemble", "ASM", "45"), ("Oil", "FINISH", "18")),
+        (
+            ("Turn spindles", "LATHE", "38"),
+            ("Drill seat", "DRILL", "12"),
+            ("Assemble", "ASM", "45"),
+            ("Oil", "FINISH", "18"),
+        ),
     ),
     Recipe(
         "BOOKSTAND",
@@ -181,7 +196,12 @@ RECIPES = (  # deepest first; the hall set is four levels deep
     ),
     Recipe(
         "HALL-SET",
-        (("COAT-RACK", "1", "unit"), ("HALL-BENCH", "1", "unit"), ("LEDGE-SHELF", "2", "unit"), ("CARTON-L", "1", "unit")),
+        (
+            ("COAT-RACK", "1", "unit"),
+            ("HALL-BENCH", "1", "unit"),
+            ("LEDGE-SHELF", "2", "unit"),
+            ("CARTON-L", "1", "unit"),
+        ),
         (("Pack set", "PACK", "10"),),
     ),
 )

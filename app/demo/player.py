@@ -14,7 +14,7 @@ from sqlalchemy.orm import selectinload
 
 from app.bom import actions as bom_actions
 from app.bom import revisions
-from app.bom.models import BomLine, BomRevision
+from app.bom.models import BomKind, BomLine, BomRevision
 from app.bom.units import Unit, UnitOwner, hand_over
 from app.catalog.models import Product, Tracking, UnitOfMeasure, WorkCentre
 from app.demo import PASSWORD, catalogue, stories
@@ -206,7 +206,7 @@ class Player:
             for recipe in catalogue.RECIPES:
                 draft = revisions.new_bom(self.product(recipe.ref), eco=eco, by=self.joe)
                 if recipe.kit:
-                    bom_actions.set_output(draft, quantity=Decimal(1), kind=bom_actions.BomKind.KIT, by=self.joe)
+                    bom_actions.set_output(draft, quantity=Decimal(1), kind=BomKind.KIT, by=self.joe)
                 for ref, quantity, uom in recipe.lines:
                     bom_actions.add_component(
                         draft,
@@ -302,7 +302,9 @@ class Player:
         serial = {part.ref for part in catalogue.MADE if part.serial}
         for complaint in stories.COMPLAINTS:
             if complaint.product in serial:
-                self.at(complaint.days + self.dice.uniform(3, 8), partial(self.sell, complaint.product, complaint.customer))
+                self.at(
+                    complaint.days + self.dice.uniform(3, 8), partial(self.sell, complaint.product, complaint.customer)
+                )
         buyers = [organisation for organisation, *_rest in catalogue.CUSTOMERS if organisation != "Abigail Peterson"]
         for number in range(112):
             ref = self.dice.choice(sorted(serial - {"ROCKING-CHAIR"}))
@@ -504,5 +506,3 @@ def acting(by: Person | None = None) -> Iterator[Any]:
     """One transaction of the story; the trail says it came from the demo."""
     with transaction(by=by, source="demo") as tx:
         yield tx.session
-
-

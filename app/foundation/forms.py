@@ -115,7 +115,7 @@ def parse_number(text: str, *, places: int = 6) -> Decimal:
     return number
 
 
-_COMMA_LANGUAGES = frozenset("de es fr it nl pt da sv nb fi pl cs sk hu ro bg el tr ru uk id vi".split())
+_COMMA_LANGUAGES = frozenset("de es fr it nl pt da sv nb fi pl cs sk hu ro bg el tr ru uk id vi".split())  # noqa: SIM905
 
 
 class NumberField(Field):

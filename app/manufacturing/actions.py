@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
-
 from sqlalchemy import select
 from sqlalchemy.orm import selectinload
 
@@ -25,6 +24,7 @@ from app.people.models import Person
 from app.traits.board.actions import enter_board, place, put_in_role
 from app.traits.board.models import Board, Stage, StageRole
 from app.traits.chatter.actions import follow, log
+from app.traits.record import Record
 
 MOST_PIECES = 100_000
 
@@ -199,15 +199,13 @@ def cancel_order(order: ManufacturingOrder, *, by: Person) -> None:
     log(order, "cancelled", {}, by=by)
 
 
-def move_order(
-    order: ManufacturingOrder, *, to: Stage, before: int | None, after: int | None, by: Person
-) -> None:
+def move_order(record: Record, *, to: Stage, before: int | None, after: int | None, by: Person) -> None:
     """The board's verb: entering a stage does what its role means; within a stage it only ranks."""
-    if to.id == order.stage_id:
-        authorize(by, "order.work", order)
-        place(order, to=to, before=before, after=after, by=by)
+    if to.id == record.stage_id:
+        authorize(by, "order.work", record)
+        place(record, to=to, before=before, after=after, by=by)
         return
-    order = load_for_work(order.id)
+    order = load_for_work(record.id)
     if to.role == StageRole.CONFIRMED:
         confirm_order(order, by=by)
     elif to.role == StageRole.RUNNING:
@@ -313,5 +311,3 @@ def _build(order: ManufacturingOrder, serials: Sequence[str] | None) -> list[Uni
 
 def _order_of(work: WorkOrder) -> ManufacturingOrder:
     return load_for_work(work.order_id)
-
-

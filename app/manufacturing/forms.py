@@ -15,9 +15,7 @@ class OrderForm(Form):
     quantity = QuantityField(
         lazy("Quantity"), validators=[InputRequired(lazy("How many are to be made?"))], more_than=0
     )
-    planned_start = DateField(
-        lazy("Planned start"), validators=[InputRequired(lazy("When is work planned to start?"))]
-    )
+    planned_start = DateField(lazy("Planned start"), validators=[InputRequired(lazy("When is work planned to start?"))])
 
     def offer(self, products: list[Product]) -> None:
         """Fill the product choices: the name alone, with the reference only where names collide."""
@@ -33,9 +31,7 @@ class ReplanForm(Form):
     quantity = QuantityField(
         lazy("Quantity"), validators=[InputRequired(lazy("How many are to be made?"))], more_than=0
     )
-    planned_start = DateField(
-        lazy("Planned start"), validators=[InputRequired(lazy("When is work planned to start?"))]
-    )
+    planned_start = DateField(lazy("Planned start"), validators=[InputRequired(lazy("When is work planned to start?"))])
 
 
 class FinishForm(Form):
@@ -49,5 +45,3 @@ class FinishForm(Form):
 
 class VerbForm(Form):
     """A button: nothing but the token and the op."""
-
-

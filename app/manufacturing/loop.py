@@ -37,9 +37,7 @@ def impact(revision: BomRevision) -> Impact | None:
         )
     if kept:
         sentences.append(
-            ngettext(
-                "%(num)s confirmed order stays as it is.", "%(num)s confirmed orders stay as they are.", kept
-            )
+            ngettext("%(num)s confirmed order stays as it is.", "%(num)s confirmed orders stay as they are.", kept)
         )
     return Impact(
         title=_("Open orders"),

@@ -101,9 +101,7 @@ def plan_of(order: ManufacturingOrder) -> Plan:
         )
         for op in _operations(revision)
     ]
-    components = [
-        PlannedComponent(product=products[row.ref], quantity=row.quantity, uom=uoms[row.uom]) for row in rows
-    ]
+    components = [PlannedComponent(product=products[row.ref], quantity=row.quantity, uom=uoms[row.uom]) for row in rows]
     return Plan(
         components=components,
         steps=steps,
@@ -181,7 +179,7 @@ def join_cards(statement: Select[Any]) -> Select[Any]:
 
 
 def amount_on_card() -> Any:
-    """"25 ×" as SQL text; whole pieces only, the page tells the rest."""
+    """ "25 ×" as SQL text; whole pieces only, the page tells the rest."""
     pieces = type_coerce(ManufacturingOrder.__table__.c.quantity, BigInteger) // 1_000_000
     return cast(pieces, String) + " ×"
 

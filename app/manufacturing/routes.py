@@ -146,9 +146,7 @@ def _work(order: ManufacturingOrder, work_id: int) -> WorkOrder:
     return queries.work_of(order, work_id)
 
 
-def _page(
-    order: ManufacturingOrder, *, replan: ReplanForm | None = None, finish: FinishForm | None = None
-) -> ResponseReturnValue:
+def _page(order: ManufacturingOrder, *, replan: ReplanForm | None = None, finish: FinishForm | None = None) -> str:
     if replan is None:
         replan = ReplanForm(formdata=None)
         replan.quantity.data = order.quantity

@@ -36,7 +36,7 @@ def begin(link: str, *, password: str, company: str = "", name: str = "", email:
         tx.location = "/"
         if subject:
             person = queries.person_by_id(int(subject))
-            assert person is not None  # noqa: S101 - people are never deleted
+            assert person is not None
             actions.set_password_hash(person, password_hash)
         else:
             person = actions.found_company(company=company, name=name, email=email, password_hash=password_hash)

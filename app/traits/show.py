@@ -32,7 +32,7 @@ class Composer:
     errors: list[str] = field(default_factory=list)
 
 
-def record_page(record: Record, template: str, **context: Any) -> ResponseReturnValue:
+def record_page(record: Record, template: str, **context: Any) -> str:
     """Draw `template` (a child of `layouts/record.html`) for `record`, with the loop, conversation and next steps."""
     person = current_person()
     if not person.is_staff or not may_see(person, record):

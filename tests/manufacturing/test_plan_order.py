@@ -39,7 +39,9 @@ def parts(order: ManufacturingOrder) -> dict[str, Decimal]:
 
 
 def verbs(order: ManufacturingOrder) -> list[str]:
-    return [v or "" for v in db.session.scalars(select(Entry.verb).where(Entry.record_id == order.id).order_by(Entry.id))]
+    return [
+        v or "" for v in db.session.scalars(select(Entry.verb).where(Entry.record_id == order.id).order_by(Entry.id))
+    ]
 
 
 def test_N1_a_new_order_takes_the_current_revision(rack: BomRevision, planner: Person) -> None:
@@ -49,7 +51,9 @@ def test_N1_a_new_order_takes_the_current_revision(rack: BomRevision, planner: P
     assert order.revision_id == rack.id
 
 
-def test_N2_an_order_takes_the_revision_scheduled_for_its_start(rack: BomRevision, rod: Product, planner: Person) -> None:
+def test_N2_an_order_takes_the_revision_scheduled_for_its_start(
+    rack: BomRevision, rod: Product, planner: Person
+) -> None:
     later = clock.now() + timedelta(days=10)
     v2 = next_revision(rack.bom, parts={rod: 1})
     release(v2, at=later)
@@ -58,7 +62,9 @@ def test_N2_an_order_takes_the_revision_scheduled_for_its_start(rack: BomRevisio
     assert (before.revision_id, after.revision_id) == (rack.id, v2.id)
 
 
-def test_N3_a_draft_planned_across_the_date_takes_the_other_one(rack: BomRevision, rod: Product, planner: Person) -> None:
+def test_N3_a_draft_planned_across_the_date_takes_the_other_one(
+    rack: BomRevision, rod: Product, planner: Person
+) -> None:
     later = clock.now() + timedelta(days=10)
     v2 = next_revision(rack.bom, parts={rod: 1})
     release(v2, at=later)
@@ -216,9 +222,7 @@ def test_the_board_calls_the_verbs(rack: BomRevision, planner: Person) -> None:
 
     def move(role: StageRole) -> None:
         with transaction(by=planner):
-            actions.move_order(
-                actions.load_for_work(order.id), to=by_role[role], before=None, after=None, by=planner
-            )
+            actions.move_order(actions.load_for_work(order.id), to=by_role[role], before=None, after=None, by=planner)
 
     with pytest.raises(Conflict):
         move(StageRole.DONE)
