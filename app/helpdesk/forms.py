@@ -8,7 +8,7 @@ from flask import current_app
 from flask_wtf.file import MultipleFileField
 from itsdangerous import BadData, URLSafeSerializer
 from wtforms import HiddenField, IntegerField, SelectField, StringField, TextAreaField
-from wtforms.validators import InputRequired, Length, Optional, ValidationError
+from wtforms.validators import DataRequired, Length, Optional, ValidationError
 from wtforms.widgets import HiddenInput
 
 from app.foundation.clock import now
@@ -46,7 +46,7 @@ class TicketForm(Form):
     """New ticket, and the edit form with its version."""
 
     version = IntegerField(widget=HiddenInput(), validators=[Optional()])
-    title = StringField(lazy("Title"), [InputRequired(), Length(max=200)])
+    title = StringField(lazy("Title"), [DataRequired(), Length(max=200)])
     description = TextAreaField(lazy("What happened?"), default="", validators=[Length(max=20_000)])
     customer_id = SelectField(lazy("Customer"), coerce=id_or_none, choices=[], validate_choice=False)
     contact_id = SelectField(lazy("Contact"), coerce=id_or_none, choices=[], validate_choice=False)
@@ -80,20 +80,20 @@ class PublicForm(Form):
 
     name = StringField(
         lazy("Your name"),
-        [InputRequired(lazy("Write your name.")), Length(max=120)],
+        [DataRequired(lazy("Write your name.")), Length(max=120)],
         render_kw={"autocomplete": "name"},
     )
     email = StringField(
         lazy("Email"),
-        [InputRequired(lazy("Write your e-mail address, so that we can answer.")), Length(max=254), must_be_address],
+        [DataRequired(lazy("Write your e-mail address, so that we can answer.")), Length(max=254), must_be_address],
         render_kw={"type": "email", "autocomplete": "email"},
     )
     subject = StringField(
-        lazy("Subject"), [InputRequired(lazy("Say in a few words what it is about.")), Length(max=200)]
+        lazy("Subject"), [DataRequired(lazy("Say in a few words what it is about.")), Length(max=200)]
     )
     text = TextAreaField(
         lazy("What happened?"),
-        [InputRequired(lazy("Tell us what happened.")), Length(max=20_000)],
+        [DataRequired(lazy("Tell us what happened.")), Length(max=20_000)],
         description=lazy("What did you do, what did you expect?"),
     )
     product_id = SelectField(lazy("Product"), coerce=id_or_none, choices=[], validate_choice=False)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from wtforms import DateField, IntegerField, SelectField, StringField, TextAreaField
-from wtforms.validators import InputRequired, Length, Optional
+from wtforms.validators import DataRequired, Length, Optional
 from wtforms.widgets import HiddenInput
 
 from app.foundation.forms import Form
@@ -26,7 +26,7 @@ def id_or_none(typed: Any) -> int | None:
 class RaiseForm(Form):
     """An alert because of another record: what that record knows is taken over, not typed again."""
 
-    title = StringField(lazy("Title"), [InputRequired(), Length(max=200)])
+    title = StringField(lazy("Title"), [DataRequired(), Length(max=200)])
     team_id = SelectField(lazy("Team"), coerce=id_or_none, choices=[], validate_choice=False)
     responsible_id = SelectField(lazy("Responsible"), coerce=id_or_none, choices=[], validate_choice=False)
     description = TextAreaField(lazy("What is wrong"), default="", validators=[Length(max=20_000)])
@@ -73,14 +73,14 @@ class RootCauseForm(Form):
 
 
 class AttachForm(Form):
-    alert = StringField(lazy("Alert"), [InputRequired(), Length(max=24)])
+    alert = StringField(lazy("Alert"), [DataRequired(), Length(max=24)])
 
 
 class ActionForm(Form):
     """One action with owner and day; its edit form carries the version."""
 
     version = IntegerField(widget=HiddenInput(), validators=[Optional()])
-    text = StringField(lazy("Action"), [InputRequired(lazy("Write what is to be done.")), Length(max=400)])
+    text = StringField(lazy("Action"), [DataRequired(lazy("Write what is to be done.")), Length(max=400)])
     owner_id = SelectField(lazy("Owner"), coerce=id_or_none, choices=[], validate_choice=False)
     due_on = DateField(lazy("Due"), [Optional()])
 
@@ -92,7 +92,7 @@ class ActionForm(Form):
 class QuickActionForm(Form):
     """The field under a list of actions."""
 
-    text = StringField(lazy("Action"), [InputRequired(lazy("Write what is to be done.")), Length(max=400)])
+    text = StringField(lazy("Action"), [DataRequired(lazy("Write what is to be done.")), Length(max=400)])
     kind = SelectField(
         lazy("Kind"), coerce=ActionKind, choices=[(kind.value, kind.value) for kind in ActionKind], widget=HiddenInput()
     )

@@ -142,6 +142,7 @@ def test_what_was_typed_is_kept_when_it_is_refused(sit: Seat) -> None:
     "wrong",
     [
         {"title": ""},
+        {"title": "  "},
         {"title": "x" * 201},
         {"sender_email": "abigail@"},
         {"team_id": "x"},
