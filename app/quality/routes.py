@@ -301,7 +301,7 @@ def _tab_context(alert: Alert, tab: ActionKind, form: QuickActionForm | None) ->
     return {
         "tab": tab,
         "shown": [action for action in alert.actions if action.kind == tab],
-        "counts": {kind: sum(action.kind == kind for action in alert.actions) for kind in ActionKind},
+        "how_many": {kind: sum(action.kind == kind for action in alert.actions) for kind in ActionKind},
         "form": form,
         "today": now().astimezone(zone()).date(),
     }

@@ -16,7 +16,7 @@ from app.traits.links.queries import followups
 from tests.factories.alerts import make_action, make_alert, make_quality_team, make_root_cause
 from tests.factories.people import make_customer, make_person
 from tests.factories.products import make_product
-from tests.factories.tickets import make_sold_unit, make_ticket, stage_named
+from tests.factories.tickets import make_sold_unit, make_ticket, put_in_stage, stage_named
 from tests.visitors import Visitor
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -147,6 +147,7 @@ def test_tabs_work_without_scripts(sit: Seat) -> None:
     assert 'aria-label="Add a corrective action"' in corrective
     assert 'aria-label="Add a preventive action"' in preventive
     assert len(re.findall(r'role="tab"', corrective)) == 2
+    assert re.findall(r'<data value="(\d)" aria-hidden="true">', corrective) == ["1", "1"]
 
 
 def tab_panel(page: str) -> str:
@@ -178,6 +179,17 @@ def test_a_refused_action_keeps_its_words_on_the_page(sit: Seat) -> None:
     assert answer.status_code == 422
     assert 'value="One more thing"' in answer.text
     assert "is closed" in answer.text
+
+
+def test_a_closed_alert_asks_for_no_more_actions(sit: Seat) -> None:
+    alert = make_alert()
+    make_action(alert, state=ActionState.VERIFIED)
+    visitor = sit(make_person("Julie"))
+    assert "Reopen" in visitor.get(f"/alerts/{alert.number}").text
+    put_in_stage(alert, "Verified")
+    page = visitor.get(f"/alerts/{alert.number}").text
+    assert "Add a corrective action" not in page
+    assert "Reopen" not in page
 
 
 def test_an_action_goes_all_the_way_with_owner_and_day(sit: Seat) -> None:
