@@ -3,7 +3,7 @@
 import zlib
 from collections.abc import Iterable
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm.attributes import set_committed_value
 
@@ -34,12 +34,16 @@ def tags_named(names: Iterable[str], *, field: str = "tags") -> list[Tag]:
 
 
 def set_tags(record: Record, names: Iterable[str], *, field: str = "tags") -> None:
-    """Give `record` exactly these tags."""
+    """Give `record` exactly these tags. A change of tags alone makes an open edit form stale too."""
     wanted = tags_named(names, field=field)
     own = select(Tag).join(RecordTag, RecordTag.tag_id == Tag.id).where(RecordTag.record_id == record.id)
     set_committed_value(record, "tags", list(db.session.scalars(own)))
     if {tag.id for tag in record.tags} != {tag.id for tag in wanted}:
         record.tags = wanted
+        db.session.flush()
+        table = Record.__table__
+        db.session.execute(update(table).where(table.c.id == record.id).values(version=record.version + 1))  # type: ignore[arg-type]
+        set_committed_value(record, "version", record.version + 1)
 
 
 def _make(name: str) -> Tag:

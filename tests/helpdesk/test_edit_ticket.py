@@ -48,6 +48,17 @@ def test_a_stale_save_is_a_conflict_and_changes_nothing() -> None:
     assert queries.ticket_by_number(ticket.number).title == "Theirs"
 
 
+def test_tags_alone_make_an_open_form_stale() -> None:
+    marc = make_person("Marc")
+    ticket = queries.ticket_by_number(make_ticket().number)
+    stale = as_typed(ticket, tags="mine")
+    with transaction(by=marc):
+        actions.edit_ticket(ticket, **as_typed(ticket, tags="theirs"), by=marc)
+    with pytest.raises(Conflict), transaction(by=marc):
+        actions.edit_ticket(ticket, **stale, by=marc)
+    assert [tag.name for tag in queries.ticket_by_number(ticket.number).tags] == ["theirs"]
+
+
 def test_a_drag_does_not_make_an_open_form_stale() -> None:
     marc = make_person("Marc")
     ticket = queries.ticket_by_number(make_ticket().number)
