@@ -6,14 +6,17 @@ from flask import Flask
 from sqlalchemy import select
 
 from app.bom.models import Bom, BomRevision, RevisionState
+from app.bom.touched import touched_by
 from app.foundation.db import db
-from app.foundation.language import _, day, money, quantity
+from app.foundation.language import _, day, money, ngettext, quantity
+from app.traits.impact import Impact, Touched, answers_impact
 from app.traits.links.queries import Chain
 from app.traits.links.rail import DONE, NEXT, Node, rail_step
 
 
 def init_loop(app: Flask) -> None:
     rail_step("bom", revision_node)
+    answers_impact("boms", impact)
     app.jinja_env.filters.update(signed=signed, signed_money=signed_money, rounded=rounded)
 
 
@@ -42,6 +45,40 @@ def revision_node(chain: Chain) -> Node | None:
         state=NEXT if revision.is_draft else DONE if not revision.is_current else None,
         is_finished=revision.state.is_released,
     )
+
+
+def impact(revision: BomRevision) -> list[Impact]:
+    """Pieces that are out there at an earlier level, and what is made of the product."""
+    found = touched_by(revision)
+    answers = []
+    if revision.number > 1:
+        last = revision.number - 1
+        answers.append(
+            Impact(
+                title=_("Sold with V1") if last == 1 else _("Sold with V1 to V%(last)s", last=last),
+                count=found.sold,
+                sentence=ngettext("%(num)s customer has them:", "%(num)s customers have them:", found.customers)
+                if found.sold
+                else _("Nobody has one."),
+                step="field",
+                icon="user",
+                items=_named(found.serials, found.sold),
+            )
+        )
+    answers.append(
+        Impact(
+            title=_("Used in"),
+            count=found.uses,
+            sentence=_("What takes the current version:") if found.uses else _("No other bill of materials takes it."),
+            items=_named(found.users, found.uses),
+        )
+    )
+    return answers
+
+
+def _named(shown: list[tuple[str, str]], count: int) -> list[Touched]:
+    items = [Touched(label=label, url=url) for label, url in shown]
+    return items + ([Touched(label=_("%(num)s more", num=count - len(shown)))] if count > len(shown) else [])
 
 
 def _caption(revision: BomRevision) -> str:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import ForeignKey, Index, Select, String, func, select, text
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
@@ -104,17 +104,23 @@ def sold_below(revision: BomRevision) -> list[Sold]:
 
     Computed from what each serial was built to, never from dates.
     """
-    level = aliased(BomRevision)
     rows = db.session.execute(
-        select(Unit, Customer)
-        .join(UnitOwner, UnitOwner.unit_id == Unit.id)
+        below(select(Unit, Customer), revision)
         .join(Customer, Customer.id == UnitOwner.customer_id)
-        .join(level, level.id == func.coalesce(Unit.maintained_revision_id, Unit.revision_id))
-        .where(UnitOwner.to_at.is_(None), level.bom_id == revision.bom_id, level.number < revision.number)
         .order_by(Customer.name, Unit.serial)
         .options(*_shown())
     )
     return [Sold(unit, customer) for unit, customer in rows.unique()]
+
+
+def below(statement: Any, revision: BomRevision) -> Any:
+    """Of all units with an owner those at an earlier level than `revision`."""
+    level = aliased(BomRevision)
+    return (
+        statement.join(UnitOwner, UnitOwner.unit_id == Unit.id)
+        .join(level, level.id == func.coalesce(Unit.maintained_revision_id, Unit.revision_id))
+        .where(UnitOwner.to_at.is_(None), level.bom_id == revision.bom_id, level.number < revision.number)
+    )
 
 
 def built_counts(bom_id: int) -> dict[int, int]:
