@@ -245,7 +245,7 @@ def message_with_photo(record: Record, by: Person) -> Attachment:
 def test_photos_are_served_with_careful_headers(browser: Browser, marc: Person) -> None:
     file = note_with_photo(make_ticket(by=marc), marc, "Flur ä.jpg")
     for path in (f"/attachments/{file.id}/Flur%20%C3%A4.jpg", f"/attachments/{file.id}/small/Flur%20%C3%A4.jpg"):
-        for answer in (browser(marc).get(path), browser(marc).client.head(path)):
+        for answer in (browser(marc).get(path, buffered=True), browser(marc).client.head(path, buffered=True)):
             assert answer.status_code == 200
             assert answer.headers["Content-Type"] == "image/jpeg"
             assert answer.headers["Content-Disposition"] == "inline; filename*=UTF-8''Flur%20%C3%A4.jpg"
@@ -257,7 +257,7 @@ def test_photos_are_served_with_careful_headers(browser: Browser, marc: Person) 
 
 def test_a_part_of_a_photo_is_guarded_like_the_whole(browser: Browser, marc: Person) -> None:
     file = note_with_photo(make_ticket(by=marc), marc)
-    part = browser(marc).get(f"/attachments/{file.id}/{file.name}", headers={"Range": "bytes=0-9"})
+    part = browser(marc).get(f"/attachments/{file.id}/{file.name}", headers={"Range": "bytes=0-9"}, buffered=True)
     assert (part.status_code, len(part.data)) == (206, 10)
     assert part.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
 
@@ -269,19 +269,19 @@ def test_customers_see_photos_of_public_messages_on_their_own_tickets_only(brows
     for small in ("", "small/"):
         seen = f"/attachments/{public.id}/{small}hall%20floor.jpg"
         hidden = f"/attachments/{internal.id}/{small}rack.jpg"
-        assert browser(abigail).get(seen).status_code == 200
-        assert browser(stranger).get(seen).status_code == 404
-        assert browser(abigail).get(hidden).status_code == 404
-        assert browser(marc).get(hidden).status_code == 200
+        assert browser(abigail).get(seen, buffered=True).status_code == 200
+        assert browser(stranger).get(seen, buffered=True).status_code == 404
+        assert browser(abigail).get(hidden, buffered=True).status_code == 404
+        assert browser(marc).get(hidden, buffered=True).status_code == 200
 
 
 def test_a_wrong_name_or_a_lost_file_is_not_there(browser: Browser, marc: Person) -> None:
     file = note_with_photo(make_ticket(by=marc), marc)
     visitor = browser(marc)
-    assert visitor.get(f"/attachments/{file.id}/other.jpg").status_code == 404
-    assert visitor.get(f"/attachments/{file.id + 999}/rack.jpg").status_code == 404
+    assert visitor.get(f"/attachments/{file.id}/other.jpg", buffered=True).status_code == 404
+    assert visitor.get(f"/attachments/{file.id + 999}/rack.jpg", buffered=True).status_code == 404
     Path(store.path(file.sha256)).unlink()
-    assert visitor.get(f"/attachments/{file.id}/rack.jpg").status_code == 404
+    assert visitor.get(f"/attachments/{file.id}/rack.jpg", buffered=True).status_code == 404
 
 
 def test_photos_go_with_a_note_in_the_browser(browser: Browser, marc: Person) -> None:
@@ -312,4 +312,4 @@ def test_a_poisoned_row_is_not_there(browser: Browser, marc: Person) -> None:
         tx.session.flush()
         statement = update(Attachment.__table__).where(Attachment.__table__.c.id == file.id).values(sha256="../../x")  # type: ignore[arg-type]
         audited_dml(statement, "attachment", file.id, {"sha256": (file.sha256, "../../x")})
-    assert browser(marc).get(f"/attachments/{file.id}/rack.jpg").status_code == 404
+    assert browser(marc).get(f"/attachments/{file.id}/rack.jpg", buffered=True).status_code == 404
