@@ -34,7 +34,7 @@ def make_orders_board() -> Board:
     board = Board(kind="order", slug="orders", name=_("Orders"))
     names = (
         (_("Draft"), StageRole.DRAFT, False),
-        (_("Confirmed"), StageRole.CONFIRMED, False),
+        (_("Ready"), StageRole.CONFIRMED, False),
         (_("In progress"), StageRole.RUNNING, False),
         (_("Done"), StageRole.DONE, True),
         (_("Cancelled"), StageRole.CANCELLED, True),
