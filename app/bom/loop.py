@@ -40,7 +40,7 @@ def revision_node(chain: Chain) -> Node | None:
     label = f"{revision.bom.product.ref} {revision.label}"
     return Node(
         label=label if not others else _("%(label)s and %(others)s more", label=label, others=others),
-        caption=_caption(revision),
+        caption=caption_of(revision),
         url=revision.url,
         state=NEXT if revision.is_draft else DONE if not revision.is_current else None,
         is_finished=revision.state.is_released,
@@ -81,14 +81,17 @@ def _named(shown: list[tuple[str, str]], count: int) -> list[Touched]:
     return items + ([Touched(label=_("%(num)s more", num=count - len(shown)))] if count > len(shown) else [])
 
 
-def _caption(revision: BomRevision) -> str:
+def caption_of(revision: BomRevision) -> str:
+    """Where a revision stands, in a few words."""
     if revision.is_draft:
         return str(_("Draft, not released"))
     if revision.is_current:
         return str(_("Current since %(day)s", day=day(revision.released_at)))
     if revision.state is RevisionState.SCHEDULED:
         return str(_("Scheduled"))
-    return str(_("Superseded"))
+    if revision.state.is_released:
+        return str(_("Superseded"))
+    return str(_("Abandoned"))
 
 
 def signed(value: Decimal) -> str:

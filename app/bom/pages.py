@@ -5,6 +5,7 @@ from typing import Any
 
 from app.bom import queries, units
 from app.bom.compare import compare
+from app.bom.loop import caption_of
 from app.bom.models import Bom, BomRevision
 from app.bom.tree import tree
 from app.bom.units import Unit
@@ -31,7 +32,7 @@ def bom_page(bom: Bom, opened: frozenset[str]) -> dict[str, Any]:
         "steps": marked_steps(revision) if revision else [],
         "used_in": queries.used_in(bom.product_id),
         "others": [other for other in queries.boms_of_product(bom.product_id) if other.id != bom.id],
-        "rail": rail_of(shown.eco) if shown else None,
+        "rail": rail_of(shown.revision, shown.eco) if shown else None,
         "address": address,
     }
 
@@ -52,7 +53,7 @@ def revision_page(revision: BomRevision, opened: frozenset[str]) -> dict[str, An
         "step_names": {step.uid: step.name for step in operations},
         "new_steps": {step.uid for step in operations if drawn.base and step.uid not in base_names},
         "moved": revision.is_draft and revision.based_on_id != revision.bom.active_revision_id,
-        "rail": rail_of(revision.eco),
+        "rail": rail_of(revision, revision.eco),
         "address": address,
     }
 
@@ -104,12 +105,17 @@ def marked_steps(revision: BomRevision) -> list[dict[str, Any]]:
     return steps
 
 
-def rail_of(eco: Record | None) -> Rail | None:
-    """The loop as the change behind a revision sees it; None where there is none to be seen."""
+def rail_of(revision: BomRevision, eco: Record | None) -> Rail | None:
+    """The loop as the change behind a revision sees it, standing at this revision; None where there is no change."""
     if eco is None or eco.kind not in KINDS:
         return None
     found = rail(chain_of(eco))
-    return Rail(nodes=[_at_bom(node) for node in found.nodes], way_back=found.way_back)
+    return Rail(
+        nodes=[
+            _here(node, revision) if node.step == "bom" else replace(node, is_current=False) for node in found.nodes
+        ],
+        way_back=found.way_back,
+    )
 
 
 def address(record: Record | None) -> str | None:
@@ -117,5 +123,7 @@ def address(record: Record | None) -> str | None:
     return record_url(record) if record is not None and record.kind in KINDS else None
 
 
-def _at_bom(node: Node) -> Node:
-    return replace(node, is_current=node.step == "bom")
+def _here(node: Node, revision: BomRevision) -> Node:
+    return replace(
+        node, label=f"{revision.bom.product.ref} {revision.label}", caption=caption_of(revision), is_current=True
+    )
