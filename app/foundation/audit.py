@@ -496,7 +496,7 @@ def _locked_head(connection: Connection) -> _End:
                 "The audit trail has rows but no head. Restore a backup, or run `loopwright audit verify`."
             )
         head = _read_head(connection, lock=True)
-        assert head is not None  # noqa: S101 - made two lines ago, and nobody can delete it
+        assert head is not None
     return head
 
 

@@ -56,7 +56,7 @@ def clean_text(text: str) -> str:
 
 
 def _cleaned(values: Iterable[object]) -> ImmutableMultiDict[str, str]:
-    assert isinstance(values, ImmutableMultiDict)  # noqa: S101
+    assert isinstance(values, ImmutableMultiDict)
     return ImmutableMultiDict([(clean_text(k), clean_text(v)) for k, v in values.items(multi=True)])
 
 
