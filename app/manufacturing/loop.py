@@ -1,14 +1,35 @@
 """What orders tell the rest of the loop: their node on the rail, and which of them a revision touches."""
 
+from app.bom.loop import caption_of
 from app.bom.models import BomRevision
+from app.foundation.db import db
 from app.foundation.language import _, day, ngettext, quantity
 from app.manufacturing import queries
 from app.manufacturing.models import ManufacturingOrder
 from app.traits.board.models import StageRole
 from app.traits.impact import Impact, Touched
-from app.traits.links.queries import Chain
-from app.traits.links.rail import Node
-from app.traits.record import record_url
+from app.traits.links.queries import Chain, chain_of
+from app.traits.links.rail import DONE, Node, Rail, rail
+from app.traits.record import KINDS, Record, record_url
+
+
+def rail_of(order: ManufacturingOrder) -> Rail:
+    """The loop of an order: its own revision, the change that made it, and what that change came from."""
+    chain = chain_of(order)
+    eco = db.session.get(Record, order.revision.eco_id) if order.revision.eco_id else None
+    if eco is not None and eco.kind in KINDS:
+        before = chain_of(eco)
+        ahead = {step: records for step, records in before.ahead.items() if step != "mo"} | {"eco": [eco]}
+        chain = Chain(order, ahead=ahead, kin=before.kin, upstream=before.upstream | {eco.id})
+    drawn = rail(chain)
+    own = Node(
+        label=f"{order.product.ref} {order.revision.label}",
+        caption=caption_of(order.revision),
+        url=order.revision.url,
+        state=DONE,
+        step="bom",
+    )
+    return Rail(nodes=[own if n.step == "bom" else n for n in drawn.nodes], way_back=drawn.way_back)
 
 
 def node(chain: Chain) -> Node | None:

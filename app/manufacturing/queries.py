@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, Select, String, cast, func, select, type_coer
 from sqlalchemy.orm import selectinload
 
 from app.bom import queries as boms
-from app.bom import revisions, units
+from app.bom import units
 from app.bom.explosion import explode
 from app.bom.models import Bom, BomOperation, BomRevision
 from app.bom.units import Unit
@@ -79,15 +79,9 @@ def plan_of(order: ManufacturingOrder) -> Plan:
     (rule N8), kits by what is effective at the planned start.
     """
     revision = order.revision
-    content = revisions.content(revision)
-    contents: dict[str, Any] = {order.product.ref: content}
-
-    def source(ref: str) -> Any:
-        if ref not in contents:
-            contents[ref] = revisions.effective_content(ref, at=order.planned_start)
-        return contents[ref]
-
-    rows = explode(order.product.ref, order.quantity, source, levels="kits", units=boms.units()).rows
+    below = boms.structure([order.product.ref], at=order.planned_start, instead={order.product_id: revision.id})
+    content = below.contents[order.product.ref]
+    rows = explode(order.product.ref, order.quantity, below.source, levels="kits", units=boms.units()).rows
     products = _products({row.ref for row in rows})
     uoms = {u.code: u for u in db.session.scalars(select(UnitOfMeasure))}
     share = order.quantity / revision.output_quantity

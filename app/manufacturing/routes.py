@@ -13,7 +13,7 @@ from app.foundation.forms import midnight
 from app.foundation.htmx import see_other
 from app.foundation.language import _, site_zone
 from app.foundation.permissions import STAFF, needs
-from app.manufacturing import actions, queries
+from app.manufacturing import actions, loop, queries
 from app.manufacturing.forms import FinishForm, OrderForm, ReplanForm, VerbForm
 from app.manufacturing.models import ManufacturingOrder, WorkOrder
 from app.people.current import current_person
@@ -162,6 +162,7 @@ def _page(order: ManufacturingOrder, *, replan: ReplanForm | None = None, finish
         order,
         "manufacturing/show.html",
         order=order,
+        rail=loop.rail_of(order),
         components=plan.components if plan else order.components,
         steps=plan.steps if plan else order.work_orders,
         newer=queries.newer_revision(order),
