@@ -3,7 +3,7 @@
 from decimal import ROUND_HALF_UP, Decimal
 
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from app.bom.models import Bom, BomRevision, RevisionState
 from app.bom.touched import touched_by
@@ -12,12 +12,20 @@ from app.foundation.language import _, day, money, ngettext, quantity
 from app.traits.impact import Impact, Touched, answers_impact
 from app.traits.links.queries import Chain
 from app.traits.links.rail import DONE, NEXT, Node, rail_step
+from app.traits.work import loop_count
 
 
 def init_loop(app: Flask) -> None:
     rail_step("bom", revision_node)
     answers_impact("boms", impact)
+    loop_count("bom", drafts)
     app.jinja_env.filters.update(signed=signed, signed_money=signed_money, rounded=rounded)
+
+
+def drafts() -> int:
+    """How many revisions are being drawn."""
+    statement = select(func.count(BomRevision.id)).where(BomRevision.state == RevisionState.DRAFT)
+    return db.session.scalar(statement) or 0
 
 
 def revision_node(chain: Chain) -> Node | None:

@@ -15,7 +15,9 @@ from app.traits.assigning import assign
 from app.traits.chatter.actions import post_note
 from app.traits.chatter.models import Mention
 from app.traits.work import WorkItem, my_work
+from tests.factories import make_product
 from tests.factories.alerts import make_alert
+from tests.factories.boms import make_draft
 from tests.factories.tickets import make_ticket, put_in_stage
 from tests.visitors import Visitor
 
@@ -139,3 +141,9 @@ def test_the_side_says_how_many_mentions_wait(browser: Browser, marc: Person, jo
 
 def test_signed_out_goes_to_sign_in(app: object, client: object) -> None:
     assert client.get("/").status_code == 303  # type: ignore[attr-defined]
+
+
+def test_the_loop_counts_drafts_of_bills_of_materials(database: None) -> None:
+    before = work.other_counts()["bom"]
+    make_draft(make_product("Stool"), {make_product("Leg"): 4})
+    assert work.other_counts()["bom"] == before + 1
