@@ -3,8 +3,11 @@
 from app.bom.models import BomRevision
 from app.foundation.db import db
 from app.foundation.events import on
-from app.foundation.loop import RevisionActivated
+from app.foundation.language import _
+from app.foundation.loop import CompanyFounded, RevisionActivated
 from app.helpdesk import queries
+from app.helpdesk.actions import make_team_board
+from app.people.models import Person, Team, TeamKind
 from app.traits.chatter.actions import log
 
 
@@ -20,3 +23,13 @@ def tell_open_tickets(fact: RevisionActivated) -> None:
     revision = db.session.get(BomRevision, fact.revision_id)
     for ticket in queries.open_tickets_behind(fact.eco_id):
         log(ticket, "answered", {"revision": revision.number if revision else None}, by=None)
+
+
+@on(CompanyFounded)
+def lay_out_customer_care(fact: CompanyFounded) -> None:
+    """The first team customers write to, with its board; the founder is in it."""
+    founder = db.session.get_one(Person, fact.person_id)
+    team = Team(name=_("Customer Care"), slug="customer-care", kind=TeamKind.HELPDESK, members=[founder])
+    db.session.add(team)
+    db.session.flush()
+    make_team_board(team)
