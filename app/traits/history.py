@@ -1,5 +1,6 @@
 """The history of a record: every field that changed, from the audit trail, readable for people."""
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,12 +11,13 @@ from sqlalchemy import select
 
 from app.foundation import audit
 from app.foundation.db import db
-from app.foundation.language import _, lazy
+from app.foundation.language import _, lazy, moment
 from app.people.models import Person
 from app.traits.board.models import Stage
 from app.traits.record import Record, Tag
 
 PAGE = 20
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)")  # as the trail writes one
 # Columns that say nothing to people, or that something else says better.
 HIDDEN = frozenset({"id", "kind", "version", "rank", "entered_stage_at", "created_at", "created_by_id"})
 LABELS: dict[str, LazyString] = {
@@ -126,6 +128,8 @@ def _shown(value: Any, names: dict[int, str]) -> str:
         return ", ".join(_shown(one, names) for one in value)
     if names and str(value).isdigit():
         return names.get(int(value), str(value))
+    if isinstance(value, str) and _MOMENT.fullmatch(value):
+        return moment(datetime.fromisoformat(value))
     return str(value)
 
 

@@ -15,7 +15,7 @@ from app.traits.followers import followers
 from app.traits.links.actions import link
 from tests.factories.alerts import make_alert
 from tests.factories.people import make_customer
-from tests.factories.tickets import make_ticket
+from tests.factories.tickets import make_ticket, put_in_stage
 from tests.visitors import Visitor
 
 Browser = Callable[[Person], Visitor]
@@ -174,6 +174,9 @@ def test_the_history_tells_who_changed_what(browser: Browser, marc: Person, juli
     assert "<ins>New title</ins>" in page
     assert "<ins>Julie Andreson</ins>" in page
     assert "<b>Marc Demo</b>" in page
+    put_in_stage(ticket, "Solved")
+    closed = unescape(visitor.get(f"/tickets/{ticket.number}/history").text)
+    assert re.search(r"<dt>Closed</dt>.*?<ins>\w{3} \d+ \w{3}, \d\d:\d\d</ins>", closed, re.DOTALL)
     part = visitor.get(f"/tickets/{ticket.number}/history", headers=HTMX).text
     assert "<ins>New title</ins>" in part
     assert "<html" not in part
